@@ -1,0 +1,1 @@
+//! Documents, readers, tokenizer, shards, order, generated worlds.

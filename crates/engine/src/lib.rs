@@ -1,0 +1,1 @@
+//! Graphs of typed operations, their gradients, the memory plan and the executor.

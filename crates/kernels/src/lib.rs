@@ -1,0 +1,1 @@
+//! CPU kernels beside their scalar twins; all unsafe code of the project.

@@ -1,0 +1,1 @@
+//! Budget to shape and tokens; the machine's probe to seconds.

@@ -1,0 +1,1 @@
+//! Optimisers, schedules, the loop, checkpoint and resume, reduction over micro-batches and ranks.
