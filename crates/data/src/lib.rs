@@ -2,5 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod document;
+mod error;
+pub mod tokenizer;
 
 pub use document::{Document, ImageRef, Message, Segment, SegmentKind, Special};
+pub use error::{Error, Result};
+pub use tokenizer::{Encoder, Tokenizer};
