@@ -1,0 +1,253 @@
+//! The optimiser's step over named stores: AdamW, Muon, norms, and sums of gradients.
+//!
+//! AdamW is Loshchilov and Hutter's (arXiv:1711.05101), with decay decoupled from the gradient.
+//! Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) orthogonalises a matrix's Nesterov
+//! momentum by five Newton–Schulz steps; its update is scaled by `0.2·√max(rows, columns)` so that
+//! it moves as far as AdamW's and takes the same rates (Moonlight, arXiv:2502.16982, section 2.2).
+
+use crate::store::arena;
+use crate::{Error, Layout, Store};
+use kernels::gemm::{Init, View, gemm, gemm_scratch};
+use kernels::{Arena, Cpu, Span, activation, optim};
+use std::sync::Arc;
+
+/// How one parameter is updated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Parameter name.
+    pub name: String,
+    /// Which optimiser.
+    pub kind: Kind,
+    /// Factor on the run's learning rate.
+    pub rate: f32,
+    /// Decoupled weight decay, per unit of learning rate.
+    pub decay: f32,
+    /// Added to the root of the second moment (AdamW).
+    pub epsilon: f32,
+}
+
+/// The optimisers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// For everything.
+    AdamW,
+    /// For matrices.
+    Muon,
+}
+
+/// Settings that all parameters share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Decay of AdamW's first moment.
+    pub beta1: f32,
+    /// Decay of AdamW's second moment.
+    pub beta2: f32,
+    /// Muon's momentum.
+    pub momentum: f32,
+}
+
+/// The moments and what is needed to update all parameters of a layout.
+pub struct Optimiser {
+    cpu: Arc<Cpu>,
+    settings: Settings,
+    params: Arc<Layout>,
+    first: Store,
+    second: Store,
+    adamw: Vec<Flat>,
+    muon: Vec<Matrix>,
+    scratch: Arena,
+}
+
+/// Neighbouring tensors with one rule, updated in one pass.
+struct Flat {
+    param: Span,
+    first: Span,
+    second: Span,
+    rule: Rule,
+}
+
+struct Matrix {
+    param: Span,
+    first: Span,
+    rows: usize,
+    columns: usize,
+    rule: Rule,
+}
+
+impl Optimiser {
+    /// Moments (zero) for the parameters; `rules` must name each parameter once.
+    pub fn new(cpu: &Arc<Cpu>, params: &Arc<Layout>, rules: &[Rule], settings: Settings) -> Result<Optimiser, Error> {
+        let (first, second) = moments(params, rules)?;
+        let (mut adamw, mut muon): (Vec<Flat>, Vec<Matrix>) = (Vec::new(), Vec::new());
+        let mut words = 0;
+        for name in params.names() {
+            let rule = rules.iter().find(|r| r.name == name).cloned();
+            let rule = rule.ok_or_else(|| Error::Unknown { kind: "update rule", name: name.into() })?;
+            let span = |layout: &Layout| layout.span(name).ok_or_else(|| Error::Unknown { kind: "moment", name: name.into() });
+            let (param, moment) = (span(params)?, span(&first)?);
+            match (rule.kind, params.shape(name)) {
+                (Kind::Muon, Some(&[rows, columns])) => {
+                    words = words.max(muon_words(cpu.threads(), rows, columns));
+                    muon.push(Matrix { param, first: moment, rows, columns, rule });
+                }
+                (Kind::Muon, shape) => {
+                    let (expected, got) = ("a matrix, as Muon needs".into(), format!("{shape:?}"));
+                    return Err(Error::Size { name: name.into(), expected, got });
+                }
+                (Kind::AdamW, _) => {
+                    let flat = Flat { param, first: moment, second: span(&second)?, rule };
+                    match adamw.last_mut() {
+                        Some(last) if last.extend(&flat) => (),
+                        _ => adamw.push(flat),
+                    }
+                }
+            }
+        }
+        let (first, second) = (Store::new(&Arc::new(first))?, Store::new(&Arc::new(second))?);
+        let scratch = arena(words)?;
+        Ok(Optimiser { cpu: cpu.clone(), settings, params: params.clone(), first, second, adamw, muon, scratch })
+    }
+
+    /// Bytes that an optimiser for these parameters and rules holds, without making it.
+    pub fn bytes(params: &Layout, rules: &[Rule], threads: usize) -> Result<usize, Error> {
+        let (first, second) = moments(params, rules)?;
+        let matrices = rules.iter().filter(|r| r.kind == Kind::Muon).filter_map(|r| params.shape(&r.name));
+        let words = matrices.map(|s| muon_words(threads, s[0], s[s.len() - 1])).max().unwrap_or(0);
+        Ok(first.bytes() + second.bytes() + words * 4)
+    }
+
+    /// First moments (AdamW) and momenta (Muon), by parameter name.
+    pub fn first(&mut self) -> &mut Store {
+        &mut self.first
+    }
+
+    /// Second moments, by parameter name.
+    pub fn second(&mut self) -> &mut Store {
+        &mut self.second
+    }
+
+    /// One update. The gradients are taken times `scale` (one over the weight of the batch, times
+    /// the clip); `rate` is the schedule's; `step` counts from 1.
+    pub fn step(&mut self, params: &mut Store, grads: &Store, scale: f32, rate: f32, step: u64) -> Result<(), Error> {
+        if !params.same_layout(&self.params) || !grads.same_layout(&self.params) {
+            return Err(Error::Layout("parameter or gradient"));
+        }
+        let Settings { beta1, beta2, momentum } = self.settings;
+        let correction = |beta: f32| (1.0 - f64::from(beta).powf(step as f64)) as f32;
+        for flat in &self.adamw {
+            let settings = optim::AdamW {
+                rate: rate * flat.rule.rate,
+                beta1,
+                beta2,
+                epsilon: flat.rule.epsilon,
+                decay: flat.rule.decay,
+                correction1: correction(beta1),
+                correction2: correction(beta2),
+                scale,
+            };
+            let (p, g) = (params.arena.write(flat.param), grads.arena.read(flat.param));
+            let (m, v) = (self.first.arena.write(flat.first), self.second.arena.write(flat.second));
+            optim::adamw(&self.cpu, p, g, m, v, &settings);
+        }
+        for matrix in &self.muon {
+            let p = params.arena.write(matrix.param);
+            let g = grads.arena.read(matrix.param);
+            let m = self.first.arena.write(matrix.first);
+            let words = Span { offset: 0, len: muon_words(self.cpu.threads(), matrix.rows, matrix.columns) };
+            muon(&self.cpu, matrix, momentum, scale, rate, p, g, m, self.scratch.write(words));
+        }
+        Ok(())
+    }
+}
+
+impl Flat {
+    /// Takes in `next` if it follows at once in all three stores under the same rule. The padding
+    /// between them is zero in all, and stays so.
+    fn extend(&mut self, next: &Flat) -> bool {
+        let joins = |a: Span, b: Span| (a.offset + a.len).next_multiple_of(crate::store::ALIGN) == b.offset;
+        let same = Rule { name: String::new(), ..self.rule.clone() } == Rule { name: String::new(), ..next.rule.clone() };
+        let follows = joins(self.param, next.param) && joins(self.first, next.first) && joins(self.second, next.second);
+        if same && follows {
+            let reach = |a: &mut Span, b: Span| a.len = b.offset + b.len - a.offset;
+            reach(&mut self.param, next.param);
+            reach(&mut self.first, next.first);
+            reach(&mut self.second, next.second);
+        }
+        same && follows
+    }
+}
+
+fn moments(params: &Layout, rules: &[Rule]) -> Result<(Layout, Layout), Error> {
+    let shapes = || params.names().filter_map(|n| Some((n, params.shape(n)?)));
+    let adamw = |name: &str| rules.iter().any(|r| r.name == name && r.kind == Kind::AdamW);
+    Ok((Layout::new(shapes())?, Layout::new(shapes().filter(|(n, _)| adamw(n)))?))
+}
+
+fn muon_words(threads: usize, rows: usize, columns: usize) -> usize {
+    let (small, large) = (rows.min(columns), rows.max(columns));
+    let products = gemm_scratch(threads, small, small, large)
+        .max(gemm_scratch(threads, small, large, small))
+        .max(gemm_scratch(threads, small, small, small));
+    2 * (rows * columns).next_multiple_of(16) + 2 * (small * small).next_multiple_of(16) + products
+}
+
+/// Quintic Newton–Schulz coefficients of the reference.
+const NEWTON_SCHULZ: (f32, f32, f32) = (3.4445, -4.7750, 2.0315);
+
+#[allow(clippy::too_many_arguments)]
+fn muon(cpu: &Cpu, matrix: &Matrix, momentum: f32, scale: f32, rate: f32, p: &mut [f32], g: &[f32], m: &mut [f32], scratch: &mut [f32]) {
+    let (rows, columns) = (matrix.rows, matrix.columns);
+    let (small, large) = (rows.min(columns), rows.max(columns));
+    let (x, rest) = scratch.split_at_mut((rows * columns).next_multiple_of(16));
+    let (next, rest) = rest.split_at_mut((rows * columns).next_multiple_of(16));
+    let (gram, rest) = rest.split_at_mut((small * small).next_multiple_of(16));
+    let (poly, work) = rest.split_at_mut((small * small).next_multiple_of(16));
+    let (x, next) = (&mut x[..rows * columns], &mut next[..rows * columns]);
+    let (gram, poly) = (&mut gram[..small * small], &mut poly[..small * small]);
+    // m = momentum·m + g, and x = momentum·m + g once more (Nesterov), normalised.
+    optim::axpby(cpu, scale, g, momentum, m);
+    activation::scale(cpu, g, scale, x);
+    optim::axpby(cpu, momentum, m, 1.0, x);
+    let norm = optim::sum_squares(cpu, x).sqrt() as f32;
+    let size = 1.0 / (norm + 1e-7);
+    activation::scale(cpu, x, size, next);
+    x.copy_from_slice(next);
+    // With few columns the transpose is orthogonalised: element (i, j) of X stands at strides that
+    // make it `small × large` either way.
+    let tall = rows > columns;
+    let strides = if tall { (1, columns) } else { (columns, 1) };
+    let (a, b, c) = NEWTON_SCHULZ;
+    for _ in 0..5 {
+        let view = |data| View { data, row: strides.0, col: strides.1 };
+        let turned = |data| View { data, row: strides.1, col: strides.0 };
+        gemm(cpu, small, small, large, view(x), turned(x), gram, Init::Zero, work);
+        let square = |data| View { data, row: small, col: 1 };
+        gemm(cpu, small, small, small, square(gram), square(gram), poly, Init::Zero, work);
+        optim::axpby(cpu, b, gram, c, poly);
+        if tall {
+            // X is stored as its transpose: Xᵀ·(bA + cA²) with a symmetric factor.
+            gemm(cpu, large, small, small, View { data: x, row: columns, col: 1 }, square(poly), next, Init::Zero, work);
+        } else {
+            gemm(cpu, small, large, small, square(poly), view(x), next, Init::Zero, work);
+        }
+        optim::axpby(cpu, 1.0, next, a, x);
+    }
+    let rate = rate * matrix.rule.rate;
+    let reach = 0.2 * (large as f32).sqrt();
+    optim::axpby(cpu, -rate * reach, x, 1.0 - rate * matrix.rule.decay, p);
+}
+
+/// Sum of the squares of all elements, in f64.
+pub fn sum_squares(cpu: &Cpu, store: &Store) -> f64 {
+    optim::sum_squares(cpu, store.arena.read(store.whole()))
+}
+
+/// `a += b`, tensor by tensor.
+pub fn add_into(cpu: &Cpu, a: &mut Store, b: &Store) -> Result<(), Error> {
+    if !a.same_layout(b.layout()) {
+        return Err(Error::Layout("second"));
+    }
+    let whole = a.whole();
+    optim::axpby(cpu, 1.0, b.arena.read(whole), 1.0, a.arena.write(whole));
+    Ok(())
+}

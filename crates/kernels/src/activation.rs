@@ -1,0 +1,213 @@
+//! Elementwise functions: SwiGLU, GELU, and plain arithmetic.
+//!
+//! Element `i` of a result depends on element `i` of the operands only.
+
+use crate::Cpu;
+use crate::math;
+use crate::rows::{Parts, for_rows, get, lanes, put, same};
+use crate::simd::{Kernel, Simd};
+
+/// An elementwise function of `I` operands with `O` results.
+pub(crate) trait Map<const I: usize, const O: usize>: Copy + Sync {
+    /// Must be `#[inline(always)]`.
+    fn apply<S: Simd>(self, s: S, x: [S::V; I]) -> [S::V; O];
+}
+
+struct RunMap<'a, F, const I: usize, const O: usize> {
+    f: F,
+    x: [&'a [f32]; I],
+    y: [&'a mut [f32]; O],
+}
+
+impl<F: Map<I, O>, const I: usize, const O: usize> Kernel for RunMap<'_, F, I, O> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let len = self.y[0].len();
+        let x = self.x.map(|x| x[..len].as_ptr());
+        let y = self.y.map(|y| y[..len].as_mut_ptr());
+        lanes!(i, n in len => {
+            let mut v = [s.zero(); I];
+            for k in 0..I {
+                // SAFETY: every operand has `len` floats (sliced above) and i + n <= len.
+                v[k] = unsafe { get(s, x[k].add(i), n) };
+            }
+            let v = self.f.apply(s, v);
+            for k in 0..O {
+                // SAFETY: every result has `len` floats (sliced above) and i + n <= len.
+                unsafe { put(s, y[k].add(i), n, v[k]) };
+            }
+        });
+    }
+}
+
+/// Applies `f` to every element.
+pub(crate) fn map<F: Map<I, O>, const I: usize, const O: usize>(cpu: &Cpu, f: F, x: [&[f32]; I], y: [&mut [f32]; O]) {
+    let len = y[0].len();
+    x.iter().for_each(|x| same("operand", x.len(), len));
+    y.iter().for_each(|y| same("result", y.len(), len));
+    let y = y.map(Parts::new);
+    // Whole cache lines to a task.
+    for_rows(cpu, len, 1, 64, |range| {
+        let x = x.map(|x| &x[range.clone()]);
+        // SAFETY: tasks have disjoint ranges.
+        let y = y.map(|y| unsafe { y.part(range.clone()) });
+        cpu.dispatch(RunMap { f, x, y });
+    });
+}
+
+#[derive(Clone, Copy)]
+struct SwiGlu;
+impl Map<2, 1> for SwiGlu {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [gate, up]: [S::V; 2]) -> [S::V; 1] {
+        [s.mul(math::silu(s, gate), up)]
+    }
+}
+
+/// `y = silu(gate) · up` with `silu(x) = x / (1 + e⁻ˣ)` (Shazeer 2020, "GLU variants").
+///
+/// # Panics
+/// If the lengths differ.
+pub fn swiglu(cpu: &Cpu, gate: &[f32], up: &[f32], y: &mut [f32]) {
+    map(cpu, SwiGlu, [gate, up], [y]);
+}
+
+#[derive(Clone, Copy)]
+struct SwiGluGrad;
+impl Map<3, 2> for SwiGluGrad {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [gate, up, dy]: [S::V; 3]) -> [S::V; 2] {
+        let one = s.splat(1.0);
+        let p = math::sigmoid(s, gate);
+        let dup = s.mul(dy, s.mul(gate, p));
+        // silu' = p (1 + gate (1 − p))
+        let slope = s.mul(p, s.fma(gate, s.sub(one, p), one));
+        [s.mul(s.mul(dy, up), slope), dup]
+    }
+}
+
+/// The gradients of [`swiglu`] by `gate` and `up`, given that by `y`.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn swiglu_grad(cpu: &Cpu, gate: &[f32], up: &[f32], dy: &[f32], dgate: &mut [f32], dup: &mut [f32]) {
+    map(cpu, SwiGluGrad, [gate, up, dy], [dgate, dup]);
+}
+
+/// `2 √(2/π)` and the cubic coefficient of GELU's tanh form.
+const GELU: (f32, f32) = (1.595_769_1, 0.044_715);
+
+/// `σ(2 √(2/π) (x + 0.044715 x³))`: half of one plus the tanh of the usual form.
+#[inline(always)]
+fn gelu_gate<S: Simd>(s: S, x: S::V) -> S::V {
+    let cubic = s.fma(s.mul(x, x), s.splat(GELU.0 * GELU.1), s.splat(GELU.0));
+    math::sigmoid(s, s.mul(x, cubic))
+}
+
+#[derive(Clone, Copy)]
+struct Gelu;
+impl Map<1, 1> for Gelu {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [x]: [S::V; 1]) -> [S::V; 1] {
+        [s.mul(x, gelu_gate(s, x))]
+    }
+}
+
+/// GELU in its tanh form: `y = x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))` (Hendrycks & Gimpel 2016).
+///
+/// # Panics
+/// If the lengths differ.
+pub fn gelu(cpu: &Cpu, x: &[f32], y: &mut [f32]) {
+    map(cpu, Gelu, [x], [y]);
+}
+
+#[derive(Clone, Copy)]
+struct GeluGrad;
+impl Map<2, 1> for GeluGrad {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [x, dy]: [S::V; 2]) -> [S::V; 1] {
+        let p = gelu_gate(s, x);
+        let slope = s.fma(s.mul(x, x), s.splat(3.0 * GELU.0 * GELU.1), s.splat(GELU.0));
+        // p + x p (1 − p) slope
+        let bend = s.mul(s.mul(x, slope), s.sub(s.splat(1.0), p));
+        [s.mul(dy, s.fma(p, bend, p))]
+    }
+}
+
+/// The gradient of [`gelu`].
+///
+/// # Panics
+/// If the lengths differ.
+pub fn gelu_grad(cpu: &Cpu, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    map(cpu, GeluGrad, [x, dy], [dx]);
+}
+
+#[derive(Clone, Copy)]
+struct Add;
+impl Map<2, 1> for Add {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [a, b]: [S::V; 2]) -> [S::V; 1] {
+        [s.add(a, b)]
+    }
+}
+
+/// `y = a + b`.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn add(cpu: &Cpu, a: &[f32], b: &[f32], y: &mut [f32]) {
+    map(cpu, Add, [a, b], [y]);
+}
+
+#[derive(Clone, Copy)]
+struct Multiply;
+impl Map<2, 1> for Multiply {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [a, b]: [S::V; 2]) -> [S::V; 1] {
+        [s.mul(a, b)]
+    }
+}
+
+/// `y = a · b`, element by element.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn multiply(cpu: &Cpu, a: &[f32], b: &[f32], y: &mut [f32]) {
+    map(cpu, Multiply, [a, b], [y]);
+}
+
+#[derive(Clone, Copy)]
+struct Scale(f32);
+impl Map<1, 1> for Scale {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [a]: [S::V; 1]) -> [S::V; 1] {
+        [s.mul(a, s.splat(self.0))]
+    }
+}
+
+/// `y = a · factor`.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn scale(cpu: &Cpu, a: &[f32], factor: f32, y: &mut [f32]) {
+    map(cpu, Scale(factor), [a], [y]);
+}
+
+/// The scalar twins, in `f64`.
+pub mod reference {
+    /// `x / (1 + e⁻ˣ)`.
+    pub fn silu(x: f64) -> f64 {
+        x / (1.0 + (-x).exp())
+    }
+
+    /// GELU, tanh form.
+    pub fn gelu(x: f64) -> f64 {
+        0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh())
+    }
+
+    /// `silu(gate) · up`.
+    pub fn swiglu(gate: f64, up: f64) -> f64 {
+        silu(gate) * up
+    }
+}
