@@ -42,7 +42,12 @@ impl<F: Map<I, O>, const I: usize, const O: usize> Kernel for RunMap<'_, F, I, O
 }
 
 /// Applies `f` to every element.
-pub(crate) fn map<F: Map<I, O>, const I: usize, const O: usize>(cpu: &Cpu, f: F, x: [&[f32]; I], y: [&mut [f32]; O]) {
+pub(crate) fn map<F: Map<I, O>, const I: usize, const O: usize>(
+    cpu: &Cpu,
+    f: F,
+    x: [&[f32]; I],
+    y: [&mut [f32]; O],
+) {
     let len = y[0].len();
     x.iter().for_each(|x| same("operand", x.len(), len));
     y.iter().for_each(|y| same("result", y.len(), len));
@@ -91,18 +96,15 @@ impl Map<3, 2> for SwiGluGrad {
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn swiglu_grad(cpu: &Cpu, gate: &[f32], up: &[f32], dy: &[f32], dgate: &mut [f32], dup: &mut [f32]) {
+pub fn swiglu_grad(
+    cpu: &Cpu,
+    gate: &[f32],
+    up: &[f32],
+    dy: &[f32],
+    dgate: &mut [f32],
+    dup: &mut [f32],
+) {
     map(cpu, SwiGluGrad, [gate, up, dy], [dgate, dup]);
-}
-
-/// `2 √(2/π)` and the cubic coefficient of GELU's tanh form.
-const GELU: (f32, f32) = (1.595_769_1, 0.044_715);
-
-/// `σ(2 √(2/π) (x + 0.044715 x³))`: half of one plus the tanh of the usual form.
-#[inline(always)]
-fn gelu_gate<S: Simd>(s: S, x: S::V) -> S::V {
-    let cubic = s.fma(s.mul(x, x), s.splat(GELU.0 * GELU.1), s.splat(GELU.0));
-    math::sigmoid(s, s.mul(x, cubic))
 }
 
 #[derive(Clone, Copy)]
@@ -110,7 +112,7 @@ struct Gelu;
 impl Map<1, 1> for Gelu {
     #[inline(always)]
     fn apply<S: Simd>(self, s: S, [x]: [S::V; 1]) -> [S::V; 1] {
-        [s.mul(x, gelu_gate(s, x))]
+        [math::gelu(s, x)]
     }
 }
 
@@ -127,11 +129,7 @@ struct GeluGrad;
 impl Map<2, 1> for GeluGrad {
     #[inline(always)]
     fn apply<S: Simd>(self, s: S, [x, dy]: [S::V; 2]) -> [S::V; 1] {
-        let p = gelu_gate(s, x);
-        let slope = s.fma(s.mul(x, x), s.splat(3.0 * GELU.0 * GELU.1), s.splat(GELU.0));
-        // p + x p (1 − p) slope
-        let bend = s.mul(s.mul(x, slope), s.sub(s.splat(1.0), p));
-        [s.mul(dy, s.fma(p, bend, p))]
+        [s.mul(dy, math::gelu_slope(s, x))]
     }
 }
 
