@@ -137,14 +137,14 @@ pub(crate) unsafe fn any_tile<S: Simd>(s: S, t: &Tile, rows: usize, columns: usi
     }
     if S::NV == 2 && columns > LANES {
         if last == LANES {
-            rows!(2, false: 14 1 2 3 4 5 6 7 8 9 10 11 12 13)
+            rows!(2, false: 12 1 2 3 4 5 6 7 8 9 10 11)
         } else {
-            rows!(2, true: 14 1 2 3 4 5 6 7 8 9 10 11 12 13)
+            rows!(2, true: 12 1 2 3 4 5 6 7 8 9 10 11)
         }
     } else if last == LANES {
-        rows!(1, false: 14 1 2 3 4 5 6 7 8 9 10 11 12 13)
+        rows!(1, false: 12 1 2 3 4 5 6 7 8 9 10 11)
     } else {
-        rows!(1, true: 14 1 2 3 4 5 6 7 8 9 10 11 12 13)
+        rows!(1, true: 12 1 2 3 4 5 6 7 8 9 10 11)
     }
 }
 

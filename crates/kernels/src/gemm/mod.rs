@@ -83,7 +83,7 @@ impl Blocks {
 
     /// Floats for a task's rows of A: enough for every set's tile height.
     fn a_len(&self) -> usize {
-        TILES.min(self.m) * packed_tile(self.depth, 14)
+        TILES.min(self.m) * packed_tile(self.depth, 12)
     }
 }
 

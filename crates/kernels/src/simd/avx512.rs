@@ -40,7 +40,7 @@ fn first(n: usize) -> __mmask16 {
 // as the trait's contract allows.
 impl Simd for Avx512 {
     type V = __m512;
-    const MR: usize = 14;
+    const MR: usize = 12;
     const NV: usize = 2;
 
     #[inline(always)]
