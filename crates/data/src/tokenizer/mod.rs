@@ -15,6 +15,7 @@ use std::fs;
 use std::path::Path;
 
 pub use pretokenize::SplitRule;
+pub(crate) use train::SMALLEST;
 
 use crate::document::Special;
 use crate::error::{Error, Result};

@@ -1,0 +1,652 @@
+//! `data build`: files to a data folder, in one or two passes, with bounded memory.
+//!
+//! The folder appears whole or not at all: it is written beside its place and renamed at the end. The same
+//! input and configuration give the same bytes, whatever the number of threads.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use crate::document::Document;
+use crate::error::{Error, Result};
+use crate::filter::Filter;
+use crate::manifest::{
+    Counts, FORMAT, Manifest, SourceEntry, Span, SplitEntry, TokenizerEntry, VERSION,
+};
+use crate::pipeline::{self, Input, Worked};
+use crate::prepare::{Preparer, cut};
+use crate::publish::Publication;
+use crate::reader::{InvalidUtf8, Item, ReaderConfig};
+use crate::shard::{Piece, ShardWriter};
+use crate::source::{InputFile, Source, resolve};
+use crate::tokenizer::Tokenizer;
+
+/// Default of [`BuildConfig::record_bytes`].
+pub(crate) const RECORD_BYTES: usize = 64 << 20;
+/// Sources with weights; the shares of a cycle of rows must be whole.
+const MOST_WEIGHTED: usize = 1000;
+
+/// Where the tokenizer comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenizerChoice {
+    /// Byte-level BPE trained on a sample of the input, with so many tokens in all.
+    Train(usize),
+    /// The 256 bytes and the reserved tokens.
+    Bytes,
+    /// A `tokenizer.json`, or a folder that holds one.
+    File(PathBuf),
+}
+
+/// What to do with a document that holds a held-out item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldOutAction {
+    /// Leave it out.
+    #[default]
+    Drop,
+    /// Count it and name it, and keep it.
+    Report,
+}
+
+/// Everything that decides the bytes of a data folder, and a few things that do not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BuildConfig {
+    /// Files, folders and globs.
+    pub sources: Vec<Source>,
+    /// Globs of files and folders to leave out.
+    pub exclude: Vec<String>,
+    /// The tokenizer.
+    pub tokenizer: TokenizerChoice,
+    /// Bytes of text that a tokenizer is trained on.
+    pub sample_bytes: usize,
+    /// Share of documents held out, by their hash. 0: none; else at least one document is.
+    pub holdout: f64,
+    /// A longer text is cut into pieces, each a document of its own; 0: never. Pieces make the held-out
+    /// share come out right when documents are few and long.
+    pub cut_bytes: usize,
+    /// A longer line or field is malformed, and a longer plain file is read in parts.
+    pub record_bytes: usize,
+    /// The field or column of text in JSONL and Parquet.
+    pub text_field: String,
+    /// What to do with bytes that are no UTF-8.
+    pub invalid_utf8: InvalidUtf8,
+    /// Stop at the first malformed line or file.
+    pub strict: bool,
+    /// Keep documents that occurred before.
+    pub keep_duplicates: bool,
+    /// A TOML file of rules for what to leave out.
+    pub rules: Option<PathBuf>,
+    /// A list of held-out items, made by [`crate::HeldOut`].
+    pub held_out: Option<PathBuf>,
+    /// What to do with documents that hold one.
+    pub held_out_action: HeldOutAction,
+    /// Tokens after which a new file is begun.
+    pub shard_tokens: u64,
+    /// Threads; decides no byte of the result.
+    #[serde(skip_serializing)]
+    pub threads: usize,
+    /// Replace a data folder that is there already.
+    #[serde(skip_serializing)]
+    pub force: bool,
+}
+
+impl Default for BuildConfig {
+    fn default() -> Self {
+        BuildConfig {
+            sources: Vec::new(),
+            exclude: Vec::new(),
+            tokenizer: TokenizerChoice::Train(4096),
+            sample_bytes: 16 << 20,
+            holdout: 0.01,
+            cut_bytes: 64 << 10,
+            record_bytes: RECORD_BYTES,
+            text_field: "text".into(),
+            invalid_utf8: InvalidUtf8::Replace,
+            strict: false,
+            keep_duplicates: false,
+            rules: None,
+            held_out: None,
+            held_out_action: HeldOutAction::Drop,
+            shard_tokens: 1 << 28,
+            threads: 1,
+            force: false,
+        }
+    }
+}
+
+/// How far a build is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// What it is doing.
+    pub phase: Phase,
+    /// Bytes of input read from disk in this phase.
+    pub bytes_done: u64,
+    /// Bytes of input on disk.
+    pub bytes_total: u64,
+    /// Documents in this phase.
+    pub documents: u64,
+}
+
+/// The phases of a build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Reading a sample for the tokenizer.
+    Sampling,
+    /// Training the tokenizer.
+    Training,
+    /// Encoding documents.
+    Encoding,
+    /// Syncing and renaming.
+    Publishing,
+}
+
+/// What a build made.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// The manifest as written.
+    pub manifest: Manifest,
+    /// Lines the user should read: what was slower or other than asked for.
+    pub notes: Vec<String>,
+}
+
+impl BuildConfig {
+    /// Refuses what makes no sense.
+    fn check(&self) -> Result<()> {
+        let bad = |what: String| Err(Error::Config(what));
+        let share = |name: &str, value: f64| match (0.0..=1.0).contains(&value) {
+            true => Ok(()),
+            false => Err(Error::Config(format!(
+                "{name} is {value}; it is a share, from 0 to 1"
+            ))),
+        };
+        share("the hold-out", self.holdout)?;
+        for source in &self.sources {
+            if let Some(holdout) = source.holdout {
+                share(&format!("the hold-out of {:?}", source.path), holdout)?;
+            }
+            if let Some(weight) = source.weight
+                && !(weight.is_finite() && weight > 0.0)
+            {
+                return bad(format!(
+                    "the weight of {:?} is {weight}; it must be positive",
+                    source.path
+                ));
+            }
+        }
+        let weighted = self
+            .sources
+            .iter()
+            .filter(|source| source.weight.is_some())
+            .count();
+        if weighted != 0 && weighted != self.sources.len() {
+            return bad(
+                "some sources have a weight and some have none; give all of them one, or none"
+                    .into(),
+            );
+        }
+        if weighted > MOST_WEIGHTED {
+            return bad(format!(
+                "{weighted} sources have weights; at most {MOST_WEIGHTED} can"
+            ));
+        }
+        if self.cut_bytes != 0 && self.cut_bytes < 64 {
+            return bad(format!(
+                "pieces of {} bytes are too small; 64 or more, or 0 for none",
+                self.cut_bytes
+            ));
+        }
+        if !(1024..=1 << 31).contains(&self.record_bytes) {
+            return bad(format!(
+                "record_bytes is {}; from 1024 to 2 GiB",
+                self.record_bytes
+            ));
+        }
+        if !(1 << 10..=1 << 30).contains(&self.sample_bytes) {
+            return bad(format!(
+                "sample_bytes is {}; from 1 KiB to 1 GiB",
+                self.sample_bytes
+            ));
+        }
+        if self.shard_tokens == 0 {
+            return bad("a shard of 0 tokens holds nothing".into());
+        }
+        if let TokenizerChoice::Train(size) = self.tokenizer
+            && !(crate::tokenizer::SMALLEST..=1 << 20).contains(&size)
+        {
+            let smallest = crate::tokenizer::SMALLEST;
+            return bad(format!(
+                "a vocabulary of {size} cannot be; from {smallest} to 1048576"
+            ));
+        }
+        Ok(())
+    }
+
+    fn reader(&self) -> ReaderConfig {
+        ReaderConfig {
+            text_field: self.text_field.clone(),
+            invalid_utf8: self.invalid_utf8,
+            record_bytes: self.record_bytes,
+        }
+    }
+
+    fn holdout_of(&self, source: usize) -> f64 {
+        self.sources
+            .get(source)
+            .and_then(|source| source.holdout)
+            .unwrap_or(self.holdout)
+    }
+}
+
+/// Builds a data folder.
+pub fn build(
+    config: &BuildConfig,
+    out: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report> {
+    build_until(config, out, &AtomicBool::new(false), progress)
+}
+
+/// Builds a data folder, unless `stop` is set meanwhile: then nothing is left behind.
+pub fn build_until(
+    config: &BuildConfig,
+    out: &Path,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report> {
+    config.check()?;
+    let publication = Publication::begin(out, config.force)?;
+    let files = resolve(&config.sources, &config.exclude)?;
+    let filter = Filter::open(
+        config.rules.as_deref(),
+        config.held_out.as_deref(),
+        config.held_out_action == HeldOutAction::Drop,
+    )?;
+    let mut builder = Builder {
+        config,
+        total: files.iter().map(|file| file.bytes).sum(),
+        files,
+        filter,
+        stop,
+        progress,
+        notes: Vec::new(),
+    };
+    let tokenizer = builder.tokenizer()?;
+    if let Some(reason) = tokenizer.slow_reason() {
+        builder.notes.push(format!(
+            "the tokenizer is encoded by the `tokenizers` crate, several times slower than ours: {reason}"
+        ));
+    }
+    let mut manifest = builder.write(&tokenizer, publication.folder(), None)?;
+    if let Err(key) = manifest {
+        // No document fell below the share: hold out the one with the lowest hash.
+        publication.clear()?;
+        manifest = builder.write(&tokenizer, publication.folder(), Some(key))?;
+    }
+    let Ok(manifest) = manifest else {
+        return Err(Error::Empty("no document could be held out".into()));
+    };
+    builder.report(Phase::Publishing, &manifest.counts, builder.total);
+    for (name, bytes) in tokenizer.files() {
+        publication.write(name, &bytes)?;
+    }
+    publication.write(crate::manifest::FILE, &manifest.to_bytes()?)?;
+    let notes = std::mem::take(&mut builder.notes);
+    publication.publish()?;
+    Ok(Report { manifest, notes })
+}
+
+/// A document on its way: what decides its split, and the encoded document.
+struct Prepared {
+    key: u64,
+    hash: u128,
+    piece: Piece,
+}
+
+/// What a worker makes of a batch.
+#[derive(Default)]
+struct Output<T> {
+    pieces: Vec<T>,
+    counts: Counts,
+    licences: BTreeMap<String, u64>,
+    /// The first problem, if it is fatal.
+    fatal: Option<Error>,
+}
+
+/// Where in the order of hashes a document stands for the hold-out.
+fn holdout_key(hash: &[u8; 32]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hash[..8]);
+    u64::from_le_bytes(bytes)
+}
+
+/// And for the sample; independent of the former.
+fn sample_key(hash: &[u8; 32]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hash[8..16]);
+    u64::from_le_bytes(bytes)
+}
+
+fn held_out(key: u64, share: f64) -> bool {
+    share >= 1.0 || (key as f64) < share * 18_446_744_073_709_551_616.0
+}
+
+struct Builder<'a> {
+    config: &'a BuildConfig,
+    files: Vec<InputFile>,
+    total: u64,
+    filter: Filter,
+    stop: &'a AtomicBool,
+    progress: &'a mut dyn FnMut(Progress),
+    notes: Vec<String>,
+}
+
+impl Builder<'_> {
+    fn report(&mut self, phase: Phase, counts: &Counts, bytes_done: u64) {
+        let documents = counts.documents;
+        (self.progress)(Progress {
+            phase,
+            bytes_done,
+            bytes_total: self.total,
+            documents,
+        });
+    }
+
+    fn tokenizer(&mut self) -> Result<Tokenizer> {
+        match &self.config.tokenizer {
+            TokenizerChoice::Bytes => Tokenizer::bytes(),
+            TokenizerChoice::File(path) => Tokenizer::open(path),
+            TokenizerChoice::Train(size) => {
+                let sample = self.sample()?;
+                self.report(Phase::Training, &Counts::default(), self.total);
+                let tokenizer = Tokenizer::train(sample.into_iter(), *size)?;
+                if tokenizer.vocab_size() < *size {
+                    self.notes.push(format!(
+                        "the text has pairs for a vocabulary of {} only, of the {size} asked for",
+                        tokenizer.vocab_size()
+                    ));
+                }
+                Ok(tokenizer)
+            }
+        }
+    }
+
+    /// The pieces with the lowest sample keys, up to the bound; none that will be held out.
+    fn sample(&mut self) -> Result<Vec<String>> {
+        let done = Arc::new(AtomicU64::new(0));
+        let mut kept: BTreeMap<(u64, u64), String> = BTreeMap::new();
+        let mut bytes = 0;
+        let mut counts = Counts::default();
+        let (config, filter, total) = (self.config, &self.filter, self.total);
+        let progress = &mut *self.progress;
+        let input = Input {
+            files: &self.files,
+            reader: config.reader(),
+            threads: config.threads,
+            stop: self.stop,
+            done: done.clone(),
+        };
+        let worker = || {
+            |items: Vec<Item>| {
+                prepare(config, filter, items, |document, hash| {
+                    let text: String = document.texts().collect::<Vec<_>>().join("\n");
+                    Ok((holdout_key(&hash), sample_key(&hash), text))
+                })
+            }
+        };
+        pipeline::run(
+            &input,
+            worker,
+            |worked: Worked<Output<(u64, u64, String)>>| {
+                if let Some(error) = worked.output.fatal {
+                    return Err(error);
+                }
+                counts.documents += worked.output.counts.documents;
+                for (key, place, text) in worked.output.pieces {
+                    if held_out(key, config.holdout_of(worked.source))
+                        || kept.contains_key(&(place, key))
+                    {
+                        continue;
+                    }
+                    bytes += text.len();
+                    kept.insert((place, key), text);
+                    while bytes > config.sample_bytes && kept.len() > 1 {
+                        if let Some((_, dropped)) = kept.pop_last() {
+                            bytes -= dropped.len();
+                        }
+                    }
+                }
+                progress(Progress {
+                    phase: Phase::Sampling,
+                    bytes_done: done.load(Ordering::Relaxed),
+                    bytes_total: total,
+                    documents: counts.documents,
+                });
+                Ok(())
+            },
+        )?;
+        Ok(kept.into_values().collect())
+    }
+
+    /// Writes the shards. If something should be held out and no document was, gives the key of the
+    /// document that should be, to be passed as `forced`.
+    fn write(
+        &mut self,
+        tokenizer: &Tokenizer,
+        folder: &Path,
+        forced: Option<u64>,
+    ) -> Result<std::result::Result<Manifest, u64>> {
+        let done = Arc::new(AtomicU64::new(0));
+        let (config, filter, total) = (self.config, &self.filter, self.total);
+        let (vocab_size, limit) = (tokenizer.vocab_size(), config.shard_tokens);
+        let mut train = ShardWriter::new(folder, "train", vocab_size, limit);
+        let mut eval = ShardWriter::new(folder, "eval", vocab_size, limit);
+        let mut counts = Counts::default();
+        let mut sources: Vec<SourceEntry> = config
+            .sources
+            .iter()
+            .map(|source| SourceEntry {
+                path: source.path.clone(),
+                weight: source.weight,
+                ..SourceEntry::default()
+            })
+            .collect();
+        let mut hashers = vec![blake3::Hasher::new(); sources.len()];
+        let mut seen: HashSet<u128> = HashSet::new();
+        let mut lowest = u64::MAX;
+        let progress = &mut *self.progress;
+        let files = &self.files;
+        let input = Input {
+            files,
+            reader: config.reader(),
+            threads: config.threads,
+            stop: self.stop,
+            done: done.clone(),
+        };
+        let worker = || {
+            let mut preparer = Preparer::new(tokenizer);
+            move |items: Vec<Item>| {
+                prepare(config, filter, items, |document, hash| {
+                    let piece = preparer.encode(document, hash)?;
+                    let (key, hash) = (holdout_key(&hash), u128::from_le_bytes(piece.hash));
+                    Ok(Prepared { key, hash, piece })
+                })
+            }
+        };
+        let mut current = usize::MAX;
+        pipeline::run(&input, worker, |worked: Worked<Output<Prepared>>| {
+            let source = &mut sources[worked.source];
+            if worked.source != current {
+                current = worked.source;
+                source.train.start = train.tokens;
+                source.eval.start = eval.tokens;
+            }
+            let output = worked.output;
+            counts.add(output.counts);
+            if let Some(error) = output.fatal {
+                return Err(error);
+            }
+            for (licence, count) in output.licences {
+                *source.licences.entry(licence).or_default() += count;
+            }
+            let share = config.holdout_of(worked.source);
+            for Prepared { key, hash, piece } in output.pieces {
+                if !config.keep_duplicates && !seen.insert(hash) {
+                    counts.duplicates += 1;
+                    continue;
+                }
+                if share > 0.0 {
+                    lowest = lowest.min(key);
+                }
+                let hold = share > 0.0 && (held_out(key, share) || forced == Some(key));
+                let (writer, span) = match hold {
+                    true => (&mut eval, &mut source.eval),
+                    false => (&mut train, &mut source.train),
+                };
+                writer.push(&piece)?;
+                *span = Span {
+                    start: span.start,
+                    tokens: span.tokens + piece.tokens.len() as u64,
+                    documents: span.documents + 1,
+                };
+            }
+            if let Some((index, hash)) = worked.file_end {
+                let file = &files[index];
+                source.files += 1;
+                source.file_bytes += file.bytes;
+                hashers[worked.source].update(&(file.name.len() as u64).to_le_bytes());
+                hashers[worked.source].update(file.name.as_bytes());
+                hashers[worked.source].update(&hash);
+            }
+            progress(Progress {
+                phase: Phase::Encoding,
+                bytes_done: done.load(Ordering::Relaxed),
+                bytes_total: total,
+                documents: counts.documents,
+            });
+            Ok(())
+        })?;
+        for (source, hasher) in sources.iter_mut().zip(hashers) {
+            source.blake3 = hasher.finalize().to_hex().to_string();
+        }
+        let (train, eval) = (finish(train)?, finish(eval)?);
+        if train.documents + eval.documents == 0 {
+            return Err(Error::Empty(format!(
+                "no document is left of {} read: {} malformed, {} empty, {} dropped by rules",
+                counts.documents,
+                counts.malformed,
+                counts.empty,
+                counts.dropped.values().sum::<u64>()
+            )));
+        }
+        if eval.documents == 0 && lowest != u64::MAX && forced.is_none() && train.documents > 1 {
+            return Ok(Err(lowest));
+        }
+        if train.documents == 0 || (eval.documents == 0 && lowest != u64::MAX) {
+            return Err(Error::Empty(format!(
+                "{} documents leave nothing to {}; give more text, smaller pieces (cut_bytes), or another \
+                 hold-out",
+                train.documents + eval.documents,
+                if train.documents == 0 {
+                    "train on"
+                } else {
+                    "hold out"
+                }
+            )));
+        }
+        Ok(Ok(Manifest {
+            format: FORMAT.into(),
+            version: VERSION,
+            tokenizer: TokenizerEntry {
+                vocab_size,
+                blake3: blake3::hash(tokenizer.json()).to_hex().to_string(),
+                slow_reason: tokenizer.slow_reason().map(str::to_owned),
+            },
+            sources,
+            train,
+            eval,
+            counts,
+            config: serde_json::to_value(config).map_err(|error| {
+                Error::Config(format!("cannot record the configuration: {error}"))
+            })?,
+        }))
+    }
+}
+
+fn finish(mut writer: ShardWriter) -> Result<SplitEntry> {
+    let shards = writer.finish()?;
+    Ok(SplitEntry {
+        tokens: writer.tokens,
+        documents: writer.documents,
+        bytes: writer.bytes,
+        words: writer.words,
+        shards,
+    })
+}
+
+/// Filters and cuts the documents of a batch, and does `each` with the pieces.
+fn prepare<T>(
+    config: &BuildConfig,
+    filter: &Filter,
+    items: Vec<Item>,
+    mut each: impl FnMut(&Document, [u8; 32]) -> Result<T>,
+) -> Result<Output<T>> {
+    let mut output = Output {
+        pieces: Vec::new(),
+        counts: Counts::default(),
+        licences: BTreeMap::new(),
+        fatal: None,
+    };
+    let counts = &mut output.counts;
+    for item in items {
+        let record = match item {
+            Ok(record) => record,
+            Err(problem) => {
+                if config.strict {
+                    output.fatal = Some(Error::Malformed {
+                        place: problem.place,
+                        what: problem.what,
+                    });
+                    return Ok(output);
+                }
+                counts.malformed += 1;
+                counts.note(format!("{}: {}", problem.place, problem.what));
+                continue;
+            }
+        };
+        let mut document = record.document;
+        counts.documents += 1;
+        counts.bytes += document.text_bytes() as u64;
+        counts.parts += u64::from(record.part);
+        counts.invalid_utf8 += u64::from(record.replaced);
+        if document.texts().all(str::is_empty) && document.first_image().is_none() {
+            counts.empty += 1;
+            continue;
+        }
+        let verdict = filter.check(&mut document);
+        if let Some(item) = verdict.item {
+            counts.held_out_items += 1;
+            counts.note(format!("{}: holds the held-out item {item}", document.id));
+        }
+        for (rule, found) in verdict.redacted {
+            *counts.redacted.entry(rule).or_default() += found;
+        }
+        if let Some(reason) = verdict.dropped {
+            *counts.dropped.entry(reason).or_default() += 1;
+            continue;
+        }
+        if let Some(licence) = record.licence {
+            *output.licences.entry(licence).or_default() += 1;
+        }
+        for piece in cut(document, config.cut_bytes) {
+            counts.pieces += 1;
+            let hash = piece.content_hash();
+            output.pieces.push(each(&piece, hash)?);
+        }
+    }
+    Ok(output)
+}

@@ -1,0 +1,213 @@
+//! From a document to what is written: cut, hashed, encoded.
+
+use crate::document::{Document, Segment, SegmentKind};
+use crate::error::{Error, Result};
+use crate::shard::Piece;
+use crate::tokenizer::{Encoder, Tokenizer};
+
+/// Encodes documents on one thread.
+pub(crate) struct Preparer<'a> {
+    tokenizer: &'a Tokenizer,
+    encoder: Encoder<'a>,
+}
+
+impl<'a> Preparer<'a> {
+    pub(crate) fn new(tokenizer: &'a Tokenizer) -> Self {
+        Preparer {
+            tokenizer,
+            encoder: tokenizer.encoder(),
+        }
+    }
+
+    /// `<|endoftext|>` and the tokens of the document; an image, or a reserved token that the tokenizer
+    /// lacks, is refused.
+    pub(crate) fn encode(&mut self, document: &Document, hash: [u8; 32]) -> Result<Piece> {
+        let mut piece = Piece::default();
+        piece.hash.copy_from_slice(&hash[..16]);
+        let mut bytes = 0usize;
+        let mut words = WordCount::default();
+        piece.tokens.reserve(document.text_bytes() / 3 + 2);
+        piece.tokens.push(self.tokenizer.eos());
+        for segment in &document.segments {
+            match &segment.kind {
+                SegmentKind::Text(text) => {
+                    self.encoder.encode_ordinary(text, &mut piece.tokens)?;
+                    bytes += text.len();
+                    words.add(text.as_bytes());
+                }
+                SegmentKind::Special(special) => {
+                    let id = self.tokenizer.special(*special).ok_or_else(|| {
+                        Error::tokenizer(
+                            &document.id,
+                            format!(
+                                "the tokenizer has no {}, which conversations need; use one that has it, \
+                                 or train one",
+                                special.as_str()
+                            ),
+                        )
+                    })?;
+                    piece.tokens.push(id);
+                    words.inside = false;
+                }
+                SegmentKind::Image(_) => {
+                    return Err(Error::Image {
+                        place: document.id.clone(),
+                    });
+                }
+            }
+            let end = u32::try_from(piece.tokens.len()).map_err(|_| {
+                Error::Config(format!("{}: is longer than 4 G tokens", document.id))
+            })?;
+            match piece.segments.last_mut() {
+                Some(last) if last.1 == segment.weight => last.0 = end,
+                Some(last) if last.0 == end => {}
+                _ => piece.segments.push((end, segment.weight)),
+            }
+        }
+        if piece.segments.is_empty() {
+            piece.segments.push((1, 1.0));
+        }
+        piece.bytes = u32::try_from(bytes)
+            .map_err(|_| Error::Config(format!("{}: is longer than 4 GB", document.id)))?;
+        piece.words = words.count;
+        Ok(piece)
+    }
+}
+
+/// Counts runs of bytes that are no ASCII white space.
+#[derive(Default)]
+struct WordCount {
+    count: u32,
+    inside: bool,
+}
+
+impl WordCount {
+    fn add(&mut self, bytes: &[u8]) {
+        let mut inside = self.inside;
+        let mut count = 0u32;
+        for byte in bytes {
+            let word = !byte.is_ascii_whitespace();
+            count += u32::from(word && !inside);
+            inside = word;
+        }
+        self.inside = inside;
+        self.count += count;
+    }
+}
+
+/// Cuts a document of plain text into pieces of at most `most` bytes, at paragraphs, else lines, else
+/// words, else characters; each is a document. Others stay whole.
+pub(crate) fn cut(document: Document, most: usize) -> Vec<Document> {
+    let text = match document.segments.as_slice() {
+        [
+            Segment {
+                kind: SegmentKind::Text(text),
+                ..
+            },
+        ] if most > 0 && text.len() > most => text,
+        _ => return vec![document],
+    };
+    let weight = document.segments[0].weight;
+    let mut pieces = Vec::with_capacity(text.len() / most + 1);
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(cut_place(rest, most));
+        pieces.push(Document {
+            id: format!("{}/{}", document.id, pieces.len()),
+            source: document.source.clone(),
+            segments: vec![Segment::weighted(piece, weight)],
+        });
+        rest = after;
+    }
+    pieces
+}
+
+/// Where the first piece of `text` ends. Pieces are of about equal size, so that no crumb is left.
+fn cut_place(text: &str, most: usize) -> usize {
+    if text.len() <= most {
+        return text.len();
+    }
+    let pieces = text.len().div_ceil(most);
+    let aim = text.len().div_ceil(pieces);
+    let aim = text
+        .ceil_char_boundary((aim + aim / 16).min(most))
+        .min(text.len());
+    let aim = if aim > most {
+        text.floor_char_boundary(most)
+    } else {
+        aim
+    };
+    let head = &text[..aim];
+    let lowest = head.len() / 2;
+    ["\n\n", "\n", " "]
+        .iter()
+        .filter_map(|mark| head.rfind(mark).map(|at| at + mark.len()))
+        .find(|&at| at > lowest)
+        .unwrap_or(if aim == 0 {
+            text.chars().next().map_or(1, char::len_utf8)
+        } else {
+            aim
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn pieces_are_the_text_and_small_enough(text in "[a-z日 \n]{0,300}", most in 4usize..60) {
+            let pieces = cut(Document::text("d", "s", text.clone()), most);
+            let joined: String = pieces.iter().flat_map(|piece| piece.texts()).collect();
+            prop_assert_eq!(joined, text);
+            for piece in pieces {
+                prop_assert!(piece.text_bytes() <= most);
+            }
+        }
+    }
+
+    #[test]
+    fn paragraphs_stay_whole_where_they_can() {
+        let pieces = cut(
+            Document::text("d", "s", "one two\n\nthree four\n\nfive six"),
+            24,
+        );
+        let texts: Vec<_> = pieces.iter().flat_map(|piece| piece.texts()).collect();
+        assert_eq!(texts, ["one two\n\n", "three four\n\nfive six"]);
+    }
+
+    #[test]
+    fn reserved_tokens_in_text_are_text() {
+        let tokenizer = Tokenizer::bytes().unwrap();
+        let text = "a<|endoftext|><|im_start|>b";
+        let piece = Preparer::new(&tokenizer)
+            .encode(&Document::text("", "", text), [0; 32])
+            .unwrap();
+        assert_eq!(piece.tokens[0], tokenizer.eos());
+        let rest: Vec<u32> = text.bytes().map(u32::from).collect();
+        assert_eq!(piece.tokens[1..], rest);
+        assert_eq!((piece.bytes, piece.words), (text.len() as u32, 1));
+    }
+
+    #[test]
+    fn weights_become_segments() {
+        use crate::document::{Message, Special};
+        let say = |role: &str, text: &str| Message {
+            role: role.into(),
+            name: None,
+            content: vec![SegmentKind::Text(text.into())],
+        };
+        let document = Document::conversation("", "", &[say("user", "hi"), say("assistant", "yo")]);
+        let tokenizer = Tokenizer::bytes().unwrap();
+        let piece = Preparer::new(&tokenizer)
+            .encode(&document, [0; 32])
+            .unwrap();
+        // eos, start, "user\nhi", end, "\n", start, "assistant\n" | "yo", end | "\n"
+        assert_eq!(piece.segments, [(22, 0.0), (25, 1.0), (26, 0.0)]);
+        assert_eq!(
+            piece.tokens[24],
+            tokenizer.special(Special::MessageEnd).unwrap()
+        );
+    }
+}

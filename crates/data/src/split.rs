@@ -1,0 +1,294 @@
+//! One split of a data folder, train or eval: its shards as one sequence of tokens.
+
+use std::ops::Range;
+use std::path::Path;
+
+use crate::batch::Batch;
+use crate::error::{Error, Result};
+use crate::manifest::{Manifest, Span, SplitEntry};
+use crate::shard::Shard;
+
+/// A split opened for reading. Tokens and documents are numbered over all its shards.
+pub struct Split {
+    shards: Vec<Shard>,
+    /// First token and first document of each shard, and the totals.
+    token_starts: Vec<u64>,
+    document_starts: Vec<u64>,
+    bytes: u64,
+    words: u64,
+    eos: i32,
+    groups: Vec<Group>,
+}
+
+/// A part of the split with its share in the mix.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Group {
+    pub(crate) start: u64,
+    pub(crate) tokens: u64,
+    pub(crate) weight: f64,
+}
+
+impl Split {
+    pub(crate) fn open(
+        folder: &Path,
+        manifest: &Manifest,
+        entry: &SplitEntry,
+        span: impl Fn(&crate::manifest::SourceEntry) -> Span,
+        eos: u32,
+    ) -> Result<Split> {
+        let mut shards = Vec::with_capacity(entry.shards.len().min(1 << 16));
+        let (mut token_starts, mut document_starts) = (vec![0], vec![0]);
+        let (mut tokens, mut documents, mut bytes, mut words) = (0u64, 0u64, 0u64, 0u64);
+        for shard in &entry.shards {
+            let opened = Shard::open(folder, &shard.name, manifest.tokenizer.vocab_size)?;
+            if opened.tokens() != shard.tokens || opened.documents() as u64 != shard.documents {
+                let path = folder.join(format!("{}.tokens", shard.name));
+                return Err(Error::corrupt(
+                    &path,
+                    "is not the file that the manifest describes",
+                ));
+            }
+            tokens += opened.tokens();
+            documents += opened.documents() as u64;
+            bytes += opened.bytes;
+            words += opened.words;
+            token_starts.push(tokens);
+            document_starts.push(documents);
+            shards.push(opened);
+        }
+        let path = folder.join(crate::manifest::FILE);
+        let groups = groups(manifest, span, tokens).map_err(|what| Error::corrupt(&path, what))?;
+        Ok(Split {
+            shards,
+            token_starts,
+            document_starts,
+            bytes,
+            words,
+            eos: eos as i32,
+            groups,
+        })
+    }
+
+    /// Tokens, with one for the beginning of each document.
+    pub fn tokens(&self) -> u64 {
+        self.token_starts.last().copied().unwrap_or(0)
+    }
+
+    /// Documents.
+    pub fn documents(&self) -> u64 {
+        self.document_starts.last().copied().unwrap_or(0)
+    }
+
+    /// Bytes of text.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Words of text: runs of bytes that are no ASCII white space.
+    pub fn words(&self) -> u64 {
+        self.words
+    }
+
+    /// The token that begins and ends documents.
+    pub fn eos(&self) -> i32 {
+        self.eos
+    }
+
+    /// Whether every token has weight 1.
+    pub fn uniform(&self) -> bool {
+        self.shards.iter().all(|shard| shard.uniform)
+    }
+
+    pub(crate) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// A token.
+    pub fn token(&self, token: u64) -> Result<i32> {
+        let mut out = [0];
+        self.read(token, &mut out)?;
+        Ok(out[0])
+    }
+
+    /// Copies tokens from `start` on.
+    pub fn read(&self, mut start: u64, mut out: &mut [i32]) -> Result<()> {
+        if start
+            .checked_add(out.len() as u64)
+            .is_none_or(|end| end > self.tokens())
+        {
+            let end = self.tokens();
+            return Err(Error::Config(format!(
+                "token {start} and on: the split has {end}"
+            )));
+        }
+        while !out.is_empty() {
+            let shard = self.shard_of(start);
+            let inside = start - self.token_starts[shard];
+            let count = (self.shards[shard].tokens() - inside).min(out.len() as u64) as usize;
+            let (now, rest) = out.split_at_mut(count);
+            self.shards[shard].read(inside, now)?;
+            start += count as u64;
+            out = rest;
+        }
+        Ok(())
+    }
+
+    fn shard_of(&self, token: u64) -> usize {
+        self.token_starts.partition_point(|&start| start <= token) - 1
+    }
+
+    /// The document that holds a token.
+    ///
+    /// # Panics
+    /// If there is no such token.
+    pub fn document_of(&self, token: u64) -> u64 {
+        assert!(token < self.tokens(), "token {token} of {}", self.tokens());
+        let shard = self.shard_of(token);
+        let document = self.shards[shard].document_of(token - self.token_starts[shard]);
+        self.document_starts[shard] + document as u64
+    }
+
+    fn place(&self, document: u64) -> (usize, usize) {
+        assert!(
+            document < self.documents(),
+            "document {document} of {}",
+            self.documents()
+        );
+        let shard = self
+            .document_starts
+            .partition_point(|&start| start <= document)
+            - 1;
+        (shard, (document - self.document_starts[shard]) as usize)
+    }
+
+    /// The tokens of a document, the first being `<|endoftext|>`.
+    ///
+    /// # Panics
+    /// If there is no such document; so do the methods below.
+    pub fn document(&self, document: u64) -> Range<u64> {
+        let (shard, inside) = self.place(document);
+        let start = self.token_starts[shard];
+        start + self.shards[shard].document_start(inside)
+            ..start + self.shards[shard].document_end(inside)
+    }
+
+    /// First 16 bytes of the content hash of a document.
+    pub fn document_hash(&self, document: u64) -> [u8; 16] {
+        let (shard, inside) = self.place(document);
+        self.shards[shard].document_hash(inside)
+    }
+
+    /// Bytes of text of a document.
+    pub fn document_bytes(&self, document: u64) -> u32 {
+        let (shard, inside) = self.place(document);
+        self.shards[shard].document_bytes(inside)
+    }
+
+    /// Words of a document.
+    pub fn document_words(&self, document: u64) -> u32 {
+        let (shard, inside) = self.place(document);
+        self.shards[shard].document_words(inside)
+    }
+
+    /// The segments of a document: end (in tokens of the split) and weight.
+    pub fn document_segments(&self, document: u64) -> impl Iterator<Item = (u64, f32)> + '_ {
+        let (shard_index, inside) = self.place(document);
+        let shard = &self.shards[shard_index];
+        let start = self.token_starts[shard_index];
+        let first = shard.segment_of(shard.document_start(inside));
+        let last = shard.segment_of(shard.document_end(inside) - 1);
+        (first..=last).map(move |s| (start + shard.segment_end(s), shard.segment_weight(s)))
+    }
+
+    /// Fills a part of a batch, from place `at` on, with up to `most` tokens from token `start` on, all of
+    /// one document and seeing only each other; returns how many.
+    #[inline]
+    pub(crate) fn fill_part(
+        &self,
+        start: u64,
+        most: usize,
+        at: usize,
+        batch: &mut Batch,
+    ) -> Result<usize> {
+        let index = self.shard_of(start);
+        let shard = &self.shards[index];
+        let from = start - self.token_starts[index];
+        let document = shard.document_of(from);
+        let end = shard.document_end(document);
+        let count = ((end - from).min(most as u64)) as usize;
+        if count == 0 {
+            return Ok(0);
+        }
+        let tokens = &mut batch.tokens[at..at + count];
+        shard.read(from, tokens)?;
+        let next = from + count as u64;
+        let targets = &mut batch.targets[at..at + count];
+        targets[..count - 1].copy_from_slice(&tokens[1..]);
+        if next == end {
+            targets[count - 1] = self.eos;
+        } else {
+            shard.read(next, &mut targets[count - 1..])?;
+        }
+        let weights = &mut batch.weights[at..at + count];
+        if shard.uniform {
+            weights.fill(1.0);
+        } else {
+            // A target's weight is that of its own segment; that of the end is the last segment's.
+            let mut segment = shard.segment_of((from + 1).min(end - 1));
+            for (offset, (weight, target)) in weights.iter_mut().zip(targets).enumerate() {
+                let token = (from + 1 + offset as u64).min(end - 1);
+                while shard.segment_end(segment) <= token {
+                    segment += 1;
+                }
+                *weight = shard.segment_weight(segment);
+                if *weight == 0.0 {
+                    *target = -1;
+                }
+            }
+        }
+        for offset in 0..count {
+            batch.positions[at + offset] = offset as i32;
+            batch.lo[at + offset] = at as i32;
+            batch.hi[at + offset] = (at + offset + 1) as i32;
+        }
+        Ok(count)
+    }
+}
+
+/// The parts that are mixed: one a source if sources have weights, else the whole.
+fn groups(
+    manifest: &Manifest,
+    span: impl Fn(&crate::manifest::SourceEntry) -> Span,
+    tokens: u64,
+) -> Result<Vec<Group>, String> {
+    let mut groups = Vec::new();
+    for source in &manifest.sources {
+        let span = span(source);
+        let Some(weight) = source.weight else {
+            continue;
+        };
+        if span
+            .start
+            .checked_add(span.tokens)
+            .is_none_or(|end| end > tokens)
+            || !(weight.is_finite() && weight > 0.0)
+        {
+            return Err(format!("describes source {:?} wrongly", source.path));
+        }
+        if span.tokens > 0 {
+            groups.push(Group {
+                start: span.start,
+                tokens: span.tokens,
+                weight,
+            });
+        }
+    }
+    if groups.is_empty() && tokens > 0 {
+        groups.push(Group {
+            start: 0,
+            tokens,
+            weight: 1.0,
+        });
+    }
+    Ok(groups)
+}
