@@ -1,0 +1,269 @@
+//! Log-probabilities of given tokens.
+//!
+//! A text that fits into the context is read once. A longer one is read in windows of the context's
+//! length that begin half a context apart: the first window scores all that it predicts, each
+//! further one only what the window before did not reach, so that every token has at least half a
+//! context before it (or everything there is).
+
+use crate::{Error, Result};
+use data::Tokenizer;
+use engine::{Data, Device, Executable, Layout, Store, Value};
+use model::{Config, ScoreGraph};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a text costs under a model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Score {
+    /// The tokens.
+    pub tokens: Vec<u32>,
+    /// Natural logarithm of each token's probability given those before; none for the first.
+    pub logprobs: Vec<Option<f64>>,
+    /// Minus their sum.
+    pub nats: f64,
+    /// Bits a byte of the text that was predicted; none if there was none.
+    pub bits_per_byte: Option<f64>,
+    /// Bits a word: a run of bytes that are no ASCII white space.
+    pub bits_per_word: Option<f64>,
+}
+
+impl Score {
+    fn new(tokens: &[u32], logprobs: Vec<Option<f64>>, tokenizer: &Tokenizer) -> Score {
+        let nats: f64 = logprobs.iter().flatten().map(|x| -x).sum();
+        let predicted = tokens.get(1..).unwrap_or_default();
+        let text = tokenizer.decode_bytes(predicted);
+        let space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
+        let words = text.split(space).filter(|word| !word.is_empty()).count();
+        let bits_a =
+            |count: usize| (count > 0).then(|| nats / std::f64::consts::LN_2 / count as f64);
+        Score {
+            tokens: tokens.to_vec(),
+            logprobs,
+            nats,
+            bits_per_byte: bits_a(text.len()),
+            bits_per_word: bits_a(words),
+        }
+    }
+}
+
+/// Tokens that are scored in one run at most.
+const AT_ONCE: usize = 4096;
+
+/// Scores texts; keeps what it compiled.
+pub struct Scorer {
+    device: Arc<dyn Device>,
+    config: Config,
+    params: Arc<Layout>,
+    context: usize,
+    empty: Store,
+    graphs: BTreeMap<(usize, usize), Compiled>,
+}
+
+struct Compiled {
+    executable: Box<dyn Executable>,
+    logp: Value,
+    out: Vec<f32>,
+}
+
+/// Where a window begins, and the first token that it scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Window {
+    start: usize,
+    first: usize,
+}
+
+/// The windows over `tokens` tokens: each predicts the tokens `start+1 ..= start+context`.
+fn windows(tokens: usize, context: usize) -> Vec<Window> {
+    let stride = context.div_ceil(2);
+    let mut windows = vec![Window { start: 0, first: 1 }];
+    let mut end = context;
+    while end + 1 < tokens {
+        let start = windows.len() * stride;
+        windows.push(Window {
+            start,
+            first: end + 1,
+        });
+        end = start + context;
+    }
+    windows
+}
+
+impl Scorer {
+    /// For texts under windows of `context` tokens, at most the model's.
+    pub fn new(
+        device: Arc<dyn Device>,
+        config: &Config,
+        params: &Arc<Layout>,
+        context: usize,
+    ) -> Result<Scorer> {
+        if context == 0 || context > config.max_position_embeddings {
+            let value = context.to_string();
+            return Err(Error::Setting {
+                name: "context",
+                value,
+                expected: "1 to the model's context",
+            });
+        }
+        let empty = device.store(&Arc::new(Layout::default()))?;
+        let (config, params) = (config.clone(), params.clone());
+        Ok(Scorer {
+            device,
+            config,
+            params,
+            context,
+            empty,
+            graphs: BTreeMap::new(),
+        })
+    }
+
+    /// Log-probabilities of the tokens, of the first none: nothing stands before it. To score all of
+    /// a text, let the end-of-text token begin it: see [`crate::prompt`].
+    pub fn logprobs(&mut self, params: &Store, tokens: &[u32]) -> Result<Vec<Option<f64>>> {
+        let vocab = self.config.vocab_size;
+        if tokens.is_empty() {
+            return Err(Error::Empty("the text"));
+        }
+        if let Some(index) = tokens.iter().position(|&t| t as usize >= vocab) {
+            return Err(Error::Token {
+                what: "text",
+                index,
+                token: tokens[index],
+                vocab,
+            });
+        }
+        let mut logprobs = vec![None; tokens.len()];
+        if tokens.len() == 1 {
+            return Ok(logprobs);
+        }
+        let seq = self.context.min((tokens.len() - 1).next_power_of_two());
+        let windows = windows(tokens.len(), seq);
+        let rows = (AT_ONCE / seq).clamp(1, windows.len().next_power_of_two());
+        if !self.graphs.contains_key(&(rows, seq)) {
+            let compiled = self.compile(rows, seq)?;
+            self.graphs.insert((rows, seq), compiled);
+        }
+        let Some(graph) = self.graphs.get_mut(&(rows, seq)) else {
+            return Ok(logprobs);
+        };
+        for windows in windows.chunks(rows) {
+            graph.run(windows, rows, seq, tokens, params, &mut self.empty)?;
+            for (row, window) in windows.iter().enumerate() {
+                let end = (window.start + seq).min(tokens.len() - 1);
+                for (token, logprob) in logprobs
+                    .iter_mut()
+                    .enumerate()
+                    .take(end + 1)
+                    .skip(window.first)
+                {
+                    let value = graph.out[row * seq + token - window.start - 1];
+                    if !value.is_finite() {
+                        return Err(Error::NotFinite {
+                            sequence: 0,
+                            position: token,
+                        });
+                    }
+                    *logprob = Some(f64::from(value));
+                }
+            }
+        }
+        Ok(logprobs)
+    }
+
+    /// As [`Scorer::logprobs`], with the sums.
+    pub fn score(
+        &mut self,
+        params: &Store,
+        tokenizer: &Tokenizer,
+        tokens: &[u32],
+    ) -> Result<Score> {
+        let logprobs = self.logprobs(params, tokens)?;
+        Ok(Score::new(tokens, logprobs, tokenizer))
+    }
+
+    fn compile(&self, rows: usize, seq: usize) -> Result<Compiled> {
+        let graph = ScoreGraph::new(&self.config, rows, seq)?;
+        let state = self.empty.layout();
+        let executable =
+            self.device
+                .compile(&graph.graph, &graph.outputs(), &self.params, state)?;
+        Ok(Compiled {
+            executable,
+            logp: graph.logp,
+            out: vec![0.0; rows * seq],
+        })
+    }
+}
+
+impl Compiled {
+    fn run(
+        &mut self,
+        windows: &[Window],
+        rows: usize,
+        seq: usize,
+        text: &[u32],
+        params: &Store,
+        state: &mut Store,
+    ) -> Result<()> {
+        let unused = |value: i32| vec![value; rows * seq];
+        let (mut tokens, mut targets, mut positions) = (unused(-1), unused(-1), unused(0));
+        let (mut low, mut high) = (unused(0), unused(0));
+        for (row, window) in windows.iter().enumerate() {
+            let inputs = &text[window.start..(window.start + seq).min(text.len() - 1)];
+            for (i, &token) in inputs.iter().enumerate() {
+                let at = row * seq + i;
+                tokens[at] = token as i32;
+                targets[at] = text[window.start + i + 1] as i32;
+                positions[at] = i as i32;
+                low[at] = (row * seq) as i32;
+                high[at] = at as i32 + 1;
+            }
+        }
+        for (name, values) in [
+            ("tokens", &tokens),
+            ("targets", &targets),
+            ("positions", &positions),
+            ("lo", &low),
+            ("hi", &high),
+        ] {
+            self.executable.upload(name, Data::I32(values))?;
+        }
+        self.executable.run(params, state)?;
+        self.executable.download(self.logp, &mut self.out)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every token but the first is scored once, with half a context before it or everything.
+    #[test]
+    fn windows_cover_each_token_once() {
+        for context in 1..12 {
+            for tokens in 2..60 {
+                let windows = windows(tokens, context);
+                let mut scored = vec![0; tokens];
+                for w in &windows {
+                    assert!(w.start < tokens);
+                    let end = (w.start + context).min(tokens - 1);
+                    assert!(w.first <= end, "an idle window: {tokens} {context}");
+                    for (i, count) in scored.iter_mut().enumerate().take(end + 1).skip(w.first) {
+                        *count += 1;
+                        let before = i - w.start;
+                        assert!(
+                            before > context / 2 || w.start == 0,
+                            "{tokens} {context} {i}"
+                        );
+                    }
+                }
+                assert_eq!(scored[0], 0);
+                assert!(
+                    scored[1..].iter().all(|&n| n == 1),
+                    "{tokens} {context} {scored:?}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The shape of a model, what it counts, and which shapes are considered.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Everything that decides the sizes of the decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Shape {
+    /// Channels (C).
+    pub width: usize,
+    /// Layers (L).
+    pub layers: usize,
+    /// Query heads (H).
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Size of a head (D).
+    pub head_dim: usize,
+    /// Hidden size of the feed-forward part.
+    pub ffn: usize,
+    /// Tokens a row (T), and the context.
+    pub seq: usize,
+    /// Vocabulary (V).
+    pub vocab: usize,
+    /// Whether the head is the embedding.
+    pub tied: bool,
+}
+
+/// What is fixed for all shapes of a family, so that small ones tell about large ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Family {
+    /// Vocabulary.
+    pub vocab: usize,
+    /// Size of a head.
+    pub head_dim: usize,
+    /// Tokens a row.
+    pub seq: usize,
+    /// Whether the head is the embedding.
+    pub tied: bool,
+}
+
+impl Family {
+    /// Heads of 32 and rows of 256 tokens: the sizes at which small models on a CPU are fast.
+    pub fn new(vocab: usize) -> Family {
+        Family { vocab, head_dim: 32, seq: 256, tied: false }
+    }
+
+    /// The member of that width and depth: as many heads as fit into the width (at least one), a
+    /// feed-forward part of 8/3 of it in whole tiles of 32 (Shazeer, arXiv:2002.05202).
+    pub fn shape(&self, width: usize, layers: usize) -> Shape {
+        let heads = (width / self.head_dim.max(1)).max(1);
+        let ffn = (8 * width).div_ceil(3).next_multiple_of(32);
+        let Family { vocab, head_dim, seq, tied } = *self;
+        Shape { width, layers, heads, kv_heads: heads, head_dim, ffn, seq, vocab, tied }
+    }
+}
+
+/// The depth that suits a width: `√(width/8)`, at least 2. Loss depends little on the aspect ratio
+/// (Kaplan et al., arXiv:2001.08361, section 3.1), and the width a layer grows with size: 16 at width
+/// 32, 32 at 128, 64 at 512, 128 at 2048, as in the families of models that are in use.
+pub fn depth(width: usize) -> f64 {
+    (width as f64 / 8.0).sqrt().max(2.0)
+}
+
+/// The widths considered: multiples of the matrix kernels' tile of 32 columns, wider apart above
+/// 512, and 16 below.
+pub fn widths() -> impl Iterator<Item = usize> {
+    let fine = (1..=16).map(|i| 32 * i);
+    let coarse = (9..=32).map(|i| 64 * i);
+    [16].into_iter().chain(fine).chain(coarse).chain((17..=64).map(|i| 128 * i))
+}
+
+/// The shapes of a family that are considered, in order of width and depth: around [`depth`], a third fewer to half as
+/// many more layers.
+pub fn grid(family: &Family) -> impl Iterator<Item = Shape> {
+    let family = *family;
+    widths().flat_map(move |width| {
+        let middle = depth(width);
+        let least = ((middle * 0.66).ceil() as usize).max(2);
+        let most = ((middle * 1.5).floor() as usize).max(least);
+        (least..=most).map(move |layers| family.shape(width, layers))
+    })
+}
+
+impl Shape {
+    /// N: weights that multiply: the matrices of all layers and the head (also where it is tied to
+    /// the embedding). Gains and the embedding's look-up do not count.
+    pub fn parameters(&self) -> u64 {
+        let [c, v, l] = [self.width, self.vocab, self.layers].map(|x| x as u64);
+        let d = self.head_dim as u64;
+        let attention = c * d * 2 * (self.heads + self.kv_heads) as u64;
+        let feed_forward = 3 * c * self.ffn as u64;
+        l * (attention + feed_forward) + c * v
+    }
+
+    /// Weights of the input embedding that are not also the head.
+    pub fn embedding(&self) -> u64 {
+        if self.tied { 0 } else { (self.width * self.vocab) as u64 }
+    }
+
+    /// FLOPs of a training step per token: `6·N` and the attention's products under a causal mask.
+    /// Equal to the graph's count; for choosing among many shapes without building their graphs.
+    pub fn flops_per_token(&self) -> f64 {
+        let attention = 6 * self.layers * self.seq * self.heads * self.head_dim;
+        6.0 * self.parameters() as f64 + attention as f64
+    }
+
+    /// How far the depth is from the rule: 0 on it.
+    pub fn aspect_penalty(&self) -> f64 {
+        let off = (self.layers as f64 / depth(self.width)).ln();
+        off * off
+    }
+
+    /// Refuses sizes that no model has.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |name: &str, value: usize, reason: &str| {
+            Err(Error::Setting { name: name.into(), value: value.to_string(), reason: reason.into() })
+        };
+        let sizes = [
+            ("width", self.width, 1 << 20),
+            ("layers", self.layers, 10_000),
+            ("heads", self.heads, 1 << 16),
+            ("kv_heads", self.kv_heads, 1 << 16),
+            ("head_dim", self.head_dim, 1 << 16),
+            ("ffn", self.ffn, 1 << 22),
+            ("seq", self.seq, 1 << 20),
+            ("vocab", self.vocab, 1 << 24),
+        ];
+        for (name, value, most) in sizes {
+            if value == 0 || value > most {
+                return refuse(name, value, &format!("it must lie between 1 and {most}"));
+            }
+        }
+        if !self.heads.is_multiple_of(self.kv_heads) {
+            return refuse("kv_heads", self.kv_heads, &format!("it must divide heads = {}", self.heads));
+        }
+        if !self.head_dim.is_multiple_of(2) {
+            return refuse("head_dim", self.head_dim, "rotary positions turn pairs: it must be even");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grid_is_fine_enough() {
+        let family = Family::new(4096);
+        let mut sizes: Vec<u64> = grid(&family).map(|s| s.parameters()).collect();
+        sizes.sort_unstable();
+        let widest = sizes.windows(2).map(|w| w[1] as f64 / w[0] as f64).fold(0.0, f64::max);
+        assert!(widest < 2.2, "{widest}");
+        let above = sizes.iter().position(|&n| n > 500_000).unwrap();
+        let widest = sizes[above..].windows(2).map(|w| w[1] as f64 / w[0] as f64).fold(0.0, f64::max);
+        assert!(widest < 1.4, "{widest}");
+        assert!(grid(&family).all(|s| s.check().is_ok()));
+    }
+
+    #[test]
+    fn impossible_shapes_are_named() {
+        let shape = Family::new(256).shape(64, 2);
+        let said = |s: Shape| s.check().unwrap_err().to_string();
+        assert!(said(Shape { layers: 0, ..shape }).contains("layers = 0"));
+        assert!(said(Shape { kv_heads: 3, ..shape }).contains("kv_heads = 3"));
+        assert!(said(Shape { head_dim: 31, ..shape }).contains("head_dim"));
+        assert!(said(Shape { vocab: usize::MAX, ..shape }).contains("vocab"));
+    }
+}
