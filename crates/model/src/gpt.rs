@@ -170,15 +170,14 @@ impl TrainGraph {
         let cotangent = graph.scale(weights, -1.0)?;
         let loss = graph.apply1(WeightedSum, &[score.logp, cotangent])?;
         let forward = graph.nodes().count();
-        let names: Vec<String> = crate::parametrisation::shapes(config).into_iter().map(|(name, _)| name).collect();
-        let shapes = crate::parametrisation::shapes(config);
+        let shapes = config.shapes();
         let params: Vec<Value> = shapes.iter().map(|(name, shape)| graph.param(name, shape)).collect();
         let gradients = gradient(graph, &[(score.logp, cotangent)], &params)?;
         if !remember {
             let keep: Vec<Value> = [score.layers.as_slice(), &[weights]].concat();
             recompute(graph, forward, &keep)?;
         }
-        let gradients = names.into_iter().zip(gradients).collect();
+        let gradients = shapes.into_iter().map(|(name, _)| name).zip(gradients).collect();
         Ok(TrainGraph { graph: score.graph, logp: score.logp, loss, gradients })
     }
 

@@ -1,1 +1,12 @@
 //! The GPT as a function from a configuration to a graph; parametrisation; weights in and out.
+//!
+//! Read [`gpt`] first. Nothing here opens a file: bytes come in and go out.
+#![forbid(unsafe_code)]
+
+pub mod config;
+mod error;
+pub mod gpt;
+pub mod parametrisation;
+
+pub use config::{Config, Sizes};
+pub use error::Error;

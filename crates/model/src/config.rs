@@ -1,0 +1,328 @@
+//! The architecture, in Hugging Face's field names: `config.json` is its only source.
+
+use crate::Error;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A decoder of the Llama layout, with per-head norms of queries and keys (Qwen3) or without.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// `Qwen3ForCausalLM` or `LlamaForCausalLM`.
+    pub architectures: Vec<String>,
+    /// `qwen3` or `llama`.
+    pub model_type: String,
+    /// Tokens.
+    pub vocab_size: usize,
+    /// Channels (C).
+    pub hidden_size: usize,
+    /// Hidden size of the feed-forward part.
+    pub intermediate_size: usize,
+    /// Layers (L).
+    pub num_hidden_layers: usize,
+    /// Query heads (H).
+    pub num_attention_heads: usize,
+    /// Key and value heads.
+    #[serde(default)]
+    pub num_key_value_heads: usize,
+    /// Size of a head (D).
+    #[serde(default)]
+    pub head_dim: usize,
+    /// Only `silu`.
+    pub hidden_act: String,
+    /// Added to mean squares.
+    pub rms_norm_eps: f64,
+    /// Base of the rotary angles.
+    #[serde(default)]
+    pub rope_theta: f64,
+    /// Context length.
+    pub max_position_embeddings: usize,
+    /// Whether the head is the embedding.
+    #[serde(default)]
+    pub tie_word_embeddings: bool,
+    /// Token that starts a document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bos_token_id: Option<u32>,
+    /// Token that ends one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eos_token_id: Option<u32>,
+    /// Biases of the attention's maps: only false.
+    #[serde(default)]
+    pub attention_bias: bool,
+    /// Biases of the feed-forward maps: only false.
+    #[serde(default)]
+    pub mlp_bias: bool,
+    /// What the weights are stored as.
+    #[serde(default = "float32")]
+    pub torch_dtype: String,
+    /// What is ours alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foretell: Option<Map<String, Value>>,
+}
+
+fn float32() -> String {
+    "float32".into()
+}
+
+/// Largest size that is accepted along any axis, far above any model.
+const MOST: usize = 1 << 24;
+
+/// The sizes that make a configuration of our own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Tokens (V).
+    pub vocab: usize,
+    /// Channels (C).
+    pub width: usize,
+    /// Hidden size of the feed-forward part.
+    pub ffn: usize,
+    /// Layers (L).
+    pub layers: usize,
+    /// Query heads (H).
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Size of a head (D).
+    pub head_dim: usize,
+    /// Context length.
+    pub context: usize,
+    /// Whether the head is the embedding.
+    pub tied: bool,
+}
+
+impl Config {
+    /// A Qwen3 configuration of these sizes, checked.
+    pub fn new(sizes: Sizes) -> Result<Config, Error> {
+        let config = Config {
+            architectures: vec!["Qwen3ForCausalLM".into()],
+            model_type: "qwen3".into(),
+            vocab_size: sizes.vocab,
+            hidden_size: sizes.width,
+            intermediate_size: sizes.ffn,
+            num_hidden_layers: sizes.layers,
+            num_attention_heads: sizes.heads,
+            num_key_value_heads: sizes.kv_heads,
+            head_dim: sizes.head_dim,
+            hidden_act: "silu".into(),
+            rms_norm_eps: 1e-6,
+            rope_theta: 10_000.0,
+            max_position_embeddings: sizes.context,
+            tie_word_embeddings: sizes.tied,
+            bos_token_id: None,
+            eos_token_id: None,
+            attention_bias: false,
+            mlp_bias: false,
+            torch_dtype: float32(),
+            foretell: None,
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Reads a `config.json`. What would change the result and is not supported is refused by name.
+    pub fn from_json(bytes: &[u8]) -> Result<Config, Error> {
+        let mut value: Value = serde_json::from_slice(bytes).map_err(Error::json("config.json"))?;
+        let object = value.as_object_mut().ok_or_else(|| Error::field("config.json", "it is no object"))?;
+        newer_names(object)?;
+        let refused = |name: &str, harmless: &[Value]| match object.get(name) {
+            Some(v) if !harmless.contains(v) => Err(Error::field(name, format!("{v} is not supported"))),
+            _ => Ok(()),
+        };
+        refused("rope_scaling", &[Value::Null])?;
+        refused("use_sliding_window", &[Value::Null, false.into()])?;
+        refused("pretraining_tp", &[Value::Null, 1.into()])?;
+        refused("partial_rotary_factor", &[Value::Null, 1.0.into(), 1.into()])?;
+        let mut config: Config = serde_json::from_value(value).map_err(Error::json("config.json"))?;
+        if config.num_key_value_heads == 0 {
+            config.num_key_value_heads = config.num_attention_heads;
+        }
+        if config.head_dim == 0 && config.num_attention_heads > 0 {
+            config.head_dim = config.hidden_size / config.num_attention_heads;
+        }
+        if config.rope_theta == 0.0 {
+            config.rope_theta = 10_000.0;
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The bytes of a `config.json`.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        text.push(b'\n');
+        text
+    }
+
+    /// Whether all sizes make a decoder that we have.
+    pub fn check(&self) -> Result<(), Error> {
+        let known = matches!(
+            (self.model_type.as_str(), self.architectures.first().map(String::as_str)),
+            ("qwen3", Some("Qwen3ForCausalLM") | None) | ("llama", Some("LlamaForCausalLM") | None)
+        );
+        if !known {
+            let reason = format!("{} / {:?}: only Qwen3ForCausalLM and LlamaForCausalLM", self.model_type, self.architectures);
+            return Err(Error::field("model_type", reason));
+        }
+        for (name, size) in [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("intermediate_size", self.intermediate_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("num_key_value_heads", self.num_key_value_heads),
+            ("head_dim", self.head_dim),
+            ("max_position_embeddings", self.max_position_embeddings),
+        ] {
+            if size == 0 || size > MOST {
+                return Err(Error::field(name, format!("{size} is outside of 1..={MOST}")));
+            }
+        }
+        let require = |holds: bool, name: &str, reason: &str| if holds { Ok(()) } else { Err(Error::field(name, reason)) };
+        require(self.head_dim.is_multiple_of(2), "head_dim", "rotary positions need an even head size")?;
+        require(self.head_dim <= 512, "head_dim", "heads above 512 are not supported")?;
+        require(self.num_attention_heads.is_multiple_of(self.num_key_value_heads), "num_key_value_heads", "it must divide num_attention_heads")?;
+        require(self.num_hidden_layers <= 4096, "num_hidden_layers", "at most 4096 layers")?;
+        require(self.hidden_act == "silu", "hidden_act", "only silu is supported")?;
+        require(!self.attention_bias && !self.mlp_bias, "attention_bias", "maps with biases are not supported")?;
+        require(self.rms_norm_eps > 0.0 && self.rms_norm_eps < 1.0, "rms_norm_eps", "it must be in 0..1")?;
+        require(self.rope_theta >= 1.0 && self.rope_theta.is_finite(), "rope_theta", "it must be at least 1")?;
+        let total = self.shapes().iter().try_fold(0usize, |sum, (_, shape)| {
+            shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).and_then(|n| sum.checked_add(n))
+        });
+        require(total.is_some_and(|n| n < 1 << 48), "hidden_size", "the model has more parameters than can be counted")
+    }
+
+    /// Whether queries and keys are normed per head.
+    pub fn has_qk_norm(&self) -> bool {
+        self.model_type == "qwen3"
+    }
+
+    /// Width of the queries: heads times head size.
+    pub fn attention_width(&self) -> usize {
+        self.num_attention_heads * self.head_dim
+    }
+
+    /// Names and shapes of all parameters: embedding, layers, last norm, head.
+    pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
+        let (c, f, d) = (self.hidden_size, self.intermediate_size, self.head_dim);
+        let (q, kv) = (self.attention_width(), self.num_key_value_heads * d);
+        let mut list = vec![("model.embed_tokens.weight".to_string(), vec![self.vocab_size, c])];
+        for layer in 0..self.num_hidden_layers {
+            let mut push = |name: &str, shape: &[usize]| list.push((format!("model.layers.{layer}.{name}.weight"), shape.to_vec()));
+            push("self_attn.q_proj", &[q, c]);
+            push("self_attn.k_proj", &[kv, c]);
+            push("self_attn.v_proj", &[kv, c]);
+            push("self_attn.o_proj", &[c, q]);
+            push("mlp.gate_proj", &[f, c]);
+            push("mlp.up_proj", &[f, c]);
+            push("mlp.down_proj", &[c, f]);
+            push("input_layernorm", &[c]);
+            push("post_attention_layernorm", &[c]);
+            if self.has_qk_norm() {
+                push("self_attn.q_norm", &[d]);
+                push("self_attn.k_norm", &[d]);
+            }
+        }
+        list.push(("model.norm.weight".into(), vec![c]));
+        if !self.tie_word_embeddings {
+            list.push(("lm_head.weight".into(), vec![self.vocab_size, c]));
+        }
+        list
+    }
+
+    /// All parameters.
+    pub fn parameters(&self) -> usize {
+        self.shapes().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+    }
+
+    /// N: weights that multiply. The head counts, tied or not; the input embedding does not.
+    pub fn multiplying(&self) -> usize {
+        let (c, d) = (self.hidden_size, self.head_dim);
+        let attention = 2 * c * self.attention_width() + 2 * c * self.num_key_value_heads * d;
+        self.num_hidden_layers * (attention + 3 * c * self.intermediate_size) + self.vocab_size * c
+    }
+
+    /// Training FLOPs a token over rows of `seq` tokens, as the field counts them: `6N` and causal
+    /// attention's `6 · L · T · H · D`. A check of the graph's own count.
+    pub fn flops_per_token(&self, seq: usize) -> f64 {
+        6.0 * self.multiplying() as f64 + 6.0 * (self.num_hidden_layers * seq * self.attention_width()) as f64
+    }
+}
+
+/// Since version 5, `transformers` writes `dtype` for `torch_dtype` and puts the rotary settings
+/// under `rope_parameters`.
+fn newer_names(object: &mut Map<String, Value>) -> Result<(), Error> {
+    if let Some(dtype) = object.get("dtype").cloned() {
+        object.entry("torch_dtype").or_insert(dtype);
+    }
+    if object.get("torch_dtype") == Some(&Value::Null) {
+        object.remove("torch_dtype");
+    }
+    if let Some(rope) = object.get("rope_parameters").and_then(Value::as_object).cloned() {
+        if let Some(kind) = rope.get("rope_type").filter(|kind| *kind != "default") {
+            return Err(Error::field("rope_parameters", format!("rope_type {kind} is not supported")));
+        }
+        if let Some(theta) = rope.get("rope_theta") {
+            object.entry("rope_theta").or_insert(theta.clone());
+        }
+    }
+    for name in ["head_dim", "num_key_value_heads", "rope_theta", "attention_bias", "mlp_bias", "tie_word_embeddings"] {
+        if object.get(name) == Some(&Value::Null) {
+            object.remove(name);
+        }
+    }
+    // A list of end tokens: the first is ours.
+    if let Some(first) = object.get("eos_token_id").and_then(Value::as_array).and_then(|list| list.first()).cloned() {
+        object.insert("eos_token_id".into(), first);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes() -> Sizes {
+        Sizes { vocab: 300, width: 40, ffn: 100, layers: 2, heads: 3, kv_heads: 1, head_dim: 18, context: 160, tied: false }
+    }
+
+    #[test]
+    fn json_goes_both_ways() {
+        let config = Config::new(sizes()).unwrap();
+        assert_eq!(Config::from_json(&config.to_json()).unwrap(), config);
+    }
+
+    #[test]
+    fn counts_agree_with_the_shapes() {
+        let config = Config::new(sizes()).unwrap();
+        let matrices: usize = config.shapes().iter().filter(|(_, s)| s.len() == 2).map(|(_, s)| s[0] * s[1]).sum();
+        assert_eq!(config.multiplying(), matrices - 300 * 40);
+        let tied = Config::new(Sizes { tied: true, ..sizes() }).unwrap();
+        assert_eq!(tied.multiplying(), config.multiplying());
+        assert_eq!(tied.parameters(), config.parameters() - 300 * 40);
+    }
+
+    #[test]
+    fn what_would_change_the_result_is_refused_by_name() {
+        let good: Value = serde_json::from_slice(&Config::new(sizes()).unwrap().to_json()).unwrap();
+        for (name, value) in [
+            ("rope_scaling", serde_json::json!({"type": "linear", "factor": 2.0})),
+            ("rope_parameters", serde_json::json!({"rope_type": "yarn"})),
+            ("use_sliding_window", true.into()),
+            ("hidden_act", "gelu".into()),
+            ("attention_bias", true.into()),
+            ("num_key_value_heads", 2.into()),
+            ("head_dim", 17.into()),
+            ("vocab_size", 0.into()),
+            ("hidden_size", (1u64 << 60).into()),
+            ("model_type", "gpt2".into()),
+        ] {
+            let mut bad = good.clone();
+            bad[name] = value;
+            let text = Config::from_json(bad.to_string().as_bytes()).unwrap_err().to_string();
+            assert!(text.contains(name), "{name}: {text}");
+        }
+        for bytes in [&b""[..], b"[]", b"{", b"{}", b"null", &[0xff]] {
+            assert!(Config::from_json(bytes).is_err());
+        }
+    }
+}

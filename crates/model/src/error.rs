@@ -1,0 +1,35 @@
+//! What can be wrong with a model's files.
+
+/// An error of this crate; each names the field or tensor.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A field with a value that cannot be used.
+    #[error("{name}: {reason}")]
+    Field {
+        /// The field.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A file that is no JSON of the expected form.
+    #[error("{file} cannot be read: {source}")]
+    Json {
+        /// The file.
+        file: String,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// The engine's.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+}
+
+impl Error {
+    pub(crate) fn field(name: &str, reason: impl Into<String>) -> Error {
+        Error::Field { name: name.into(), reason: reason.into() }
+    }
+
+    pub(crate) fn json(file: &str) -> impl Fn(serde_json::Error) -> Error + '_ {
+        move |source| Error::Json { file: file.into(), source }
+    }
+}
