@@ -8,7 +8,7 @@
 use crate::store::arena;
 use crate::{Error, Layout, Store};
 use kernels::gemm::{Init, View, gemm, gemm_scratch};
-use kernels::{Arena, Cpu, Span, activation, optim};
+use kernels::{Arena, Cpu, Span, activation, loss, optim};
 use std::sync::Arc;
 
 /// How one parameter is updated.
@@ -79,7 +79,7 @@ impl Optimiser {
     pub fn new(cpu: &Arc<Cpu>, params: &Arc<Layout>, rules: &[Rule], settings: Settings) -> Result<Optimiser, Error> {
         let (first, second) = moments(params, rules)?;
         let (mut adamw, mut muon): (Vec<Flat>, Vec<Matrix>) = (Vec::new(), Vec::new());
-        let mut words = 0;
+        let mut words = loss::sum_scratch(params.words());
         for name in params.names() {
             let rule = rules.iter().find(|r| r.name == name).cloned();
             let rule = rule.ok_or_else(|| Error::Unknown { kind: "update rule", name: name.into() })?;
@@ -97,7 +97,7 @@ impl Optimiser {
                 (Kind::AdamW, _) => {
                     let flat = Flat { param, first: moment, second: span(&second)?, rule };
                     match adamw.last_mut() {
-                        Some(last) if last.extend(&flat) => (),
+                        Some(last) if last.follows(&flat) => last.extend(&flat),
                         _ => adamw.push(flat),
                     }
                 }
@@ -112,7 +112,7 @@ impl Optimiser {
     pub fn bytes(params: &Layout, rules: &[Rule], threads: usize) -> Result<usize, Error> {
         let (first, second) = moments(params, rules)?;
         let matrices = rules.iter().filter(|r| r.kind == Kind::Muon).filter_map(|r| params.shape(&r.name));
-        let words = matrices.map(|s| muon_words(threads, s[0], s[s.len() - 1])).max().unwrap_or(0);
+        let words = matrices.map(|s| muon_words(threads, s[0], s[s.len() - 1])).max().unwrap_or(0).max(loss::sum_scratch(params.words()));
         Ok(first.bytes() + second.bytes() + words * 4)
     }
 
@@ -124,6 +124,13 @@ impl Optimiser {
     /// Second moments, by parameter name.
     pub fn second(&mut self) -> &mut Store {
         &mut self.second
+    }
+
+    /// Sum of the squares of all elements of a store with the parameters' layout, in f64.
+    pub fn sum_squares(&mut self, store: &Store) -> f64 {
+        let words = loss::sum_scratch(self.params.words());
+        let scratch = self.scratch.write(Span { offset: 0, len: words });
+        optim::sum_squares(&self.cpu, store.arena.read(store.whole()), scratch)
     }
 
     /// One update. The gradients are taken times `scale` (one over the weight of the batch, times
@@ -161,19 +168,19 @@ impl Optimiser {
 }
 
 impl Flat {
-    /// Takes in `next` if it follows at once in all three stores under the same rule. The padding
-    /// between them is zero in all, and stays so.
-    fn extend(&mut self, next: &Flat) -> bool {
+    /// Whether `next` follows at once in all three stores under the same rule. The padding between
+    /// them is zero in all, and stays so.
+    fn follows(&self, next: &Flat) -> bool {
         let joins = |a: Span, b: Span| (a.offset + a.len).next_multiple_of(crate::store::ALIGN) == b.offset;
         let same = Rule { name: String::new(), ..self.rule.clone() } == Rule { name: String::new(), ..next.rule.clone() };
-        let follows = joins(self.param, next.param) && joins(self.first, next.first) && joins(self.second, next.second);
-        if same && follows {
-            let reach = |a: &mut Span, b: Span| a.len = b.offset + b.len - a.offset;
-            reach(&mut self.param, next.param);
-            reach(&mut self.first, next.first);
-            reach(&mut self.second, next.second);
-        }
-        same && follows
+        same && joins(self.param, next.param) && joins(self.first, next.first) && joins(self.second, next.second)
+    }
+
+    fn extend(&mut self, next: &Flat) {
+        let reach = |a: &mut Span, b: Span| a.len = b.offset + b.len - a.offset;
+        reach(&mut self.param, next.param);
+        reach(&mut self.first, next.first);
+        reach(&mut self.second, next.second);
     }
 }
 
@@ -208,7 +215,7 @@ fn muon(cpu: &Cpu, matrix: &Matrix, momentum: f32, scale: f32, rate: f32, p: &mu
     optim::axpby(cpu, scale, g, momentum, m);
     activation::scale(cpu, g, scale, x);
     optim::axpby(cpu, momentum, m, 1.0, x);
-    let norm = optim::sum_squares(cpu, x).sqrt() as f32;
+    let norm = optim::sum_squares(cpu, x, next).sqrt() as f32;
     let size = 1.0 / (norm + 1e-7);
     activation::scale(cpu, x, size, next);
     x.copy_from_slice(next);
@@ -235,11 +242,6 @@ fn muon(cpu: &Cpu, matrix: &Matrix, momentum: f32, scale: f32, rate: f32, p: &mu
     let rate = rate * matrix.rule.rate;
     let reach = 0.2 * (large as f32).sqrt();
     optim::axpby(cpu, -rate * reach, x, 1.0 - rate * matrix.rule.decay, p);
-}
-
-/// Sum of the squares of all elements, in f64.
-pub fn sum_squares(cpu: &Cpu, store: &Store) -> f64 {
-    optim::sum_squares(cpu, store.arena.read(store.whole()))
 }
 
 /// `a += b`, tensor by tensor.

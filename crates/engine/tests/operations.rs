@@ -33,7 +33,7 @@ fn forward_equals_the_definition() {
 
 #[test]
 fn gradients_equal_finite_differences() {
-    for mut case in cases() {
+    for mut case in cases().into_iter().filter(|case| case.differentiable) {
         let cotangent = cotangent(&mut case);
         let got = case.run(Isa::best(), 1, &cotangent);
         let objective = |case: &Case| {

@@ -4,32 +4,42 @@
 use crate::Cpu;
 use crate::rows::Parts;
 use crate::simd::{Kernel, LANES, Simd};
-
-/// Chains that hide the latency of a multiply-add on every CPU that we know.
-const CHAINS: usize = 12;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 struct MultiplyAdd(u64);
 
 impl Kernel for MultiplyAdd {
-    type Out = f32;
+    type Out = u64;
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> f32 {
-        let mut sums = [s.zero(); CHAINS];
-        let (x, y) = (s.splat(std::hint::black_box(0.999)), s.splat(std::hint::black_box(1e-3)));
-        for _ in 0..self.0 {
-            for sum in &mut sums {
-                *sum = s.fma(*sum, x, y);
-            }
-        }
-        sums.into_iter().map(|sum| s.sum(sum)).sum()
+    fn run<S: Simd>(self, s: S) -> u64 {
+        // As many chains as hide the latency of a multiply-add and fit the registers.
+        if S::NV == 2 { chains::<S, 12>(s, self.0) } else { chains::<S, 6>(s, self.0) }
     }
+}
+
+#[inline(always)]
+fn chains<S: Simd, const N: usize>(s: S, rounds: u64) -> u64 {
+    let mut sums = [s.zero(); N];
+    let (x, y) = (s.splat(std::hint::black_box(0.999)), s.splat(std::hint::black_box(1e-3)));
+    for _ in 0..rounds {
+        for i in 0..N {
+            sums[i] = s.fma(sums[i], x, y);
+        }
+    }
+    for sum in sums {
+        std::hint::black_box(s.sum(sum));
+    }
+    2 * rounds * (N * LANES) as u64
 }
 
 /// Runs chains of multiply-adds on every thread and returns the floating-point operations done.
 pub fn multiply_adds(cpu: &Cpu, rounds: u64) -> u64 {
-    cpu.pool().for_each(cpu.threads(), |_| drop(std::hint::black_box(cpu.dispatch(MultiplyAdd(rounds)))));
-    2 * rounds * (CHAINS * LANES) as u64 * cpu.threads() as u64
+    let done = AtomicU64::new(0);
+    cpu.pool().for_each(cpu.threads(), |_| {
+        done.fetch_add(cpu.dispatch(MultiplyAdd(rounds)), Ordering::Relaxed);
+    });
+    done.into_inner()
 }
 
 /// `c = a + 3·b` over slices much larger than the caches; returns the bytes read and written.

@@ -20,10 +20,14 @@ impl Operation for WeightedSum {
         Ok(vec![Type::f32(&[1])])
     }
 
+    fn scratch(&self, call: Call<'_>, _threads: usize) -> usize {
+        loss::sum_scratch(call.inputs[0].len())
+    }
+
     fn run(&self, cpu: &Cpu, _call: Call<'_>, views: &mut Views<'_>) {
         let (x, weight) = (views.r(0), views.r(1));
-        let [sum, _] = views.writes();
-        sum[0] = loss::weighted_sum(cpu, x, weight) as f32;
+        let [sum, scratch] = views.writes();
+        sum[0] = loss::weighted_sum(cpu, x, weight, scratch) as f32;
     }
 
     fn reference(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {

@@ -75,7 +75,7 @@ impl Kernel for Columns<'_> {
     }
 }
 
-/// Sixteen columns of B that lie along K, turned in registers sixteen depths at a time, times `M`
+/// Sixteen columns of B that lie along K, turned sixteen depths at a time, times `M`
 /// rows.
 ///
 /// # Safety
@@ -94,22 +94,16 @@ unsafe fn turned<S: Simd, const M: usize>(s: S, product: &Product<'_>, j: usize)
                 *x = s.load_first(c(i), columns);
             }
         }
+        let mut lines = [0.0f32; LANES * LANES];
         let mut k0 = 0;
         while k0 < k {
             let deep = LANES.min(k - k0);
-            let mut lines = [s.zero(); LANES];
-            for (i, line) in lines.iter_mut().enumerate() {
-                if i < columns {
-                    let p = b.data.as_ptr().add((j + i) * b.col + k0);
-                    *line = if deep == LANES { s.load(p) } else { s.load_first(p, deep) };
-                }
-            }
-            s.transpose(&mut lines);
-            for (d, &line) in lines.iter().enumerate() {
-                if d < deep {
-                    for (i, x) in acc.iter_mut().enumerate() {
-                        *x = s.fma(s.splat(*a.data.as_ptr().add(i * a.row + (k0 + d) * a.col)), line, *x);
-                    }
+            let p = b.data.as_ptr().add(j * b.col + k0);
+            s.transpose(p, b.col, columns, deep, lines.as_mut_ptr(), LANES);
+            for d in 0..deep {
+                let line = s.load(lines.as_ptr().add(d * LANES));
+                for (i, x) in acc.iter_mut().enumerate() {
+                    *x = s.fma(s.splat(*a.data.as_ptr().add(i * a.row + (k0 + d) * a.col)), line, *x);
                 }
             }
             k0 += deep;

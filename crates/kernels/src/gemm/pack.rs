@@ -34,19 +34,8 @@ pub(super) unsafe fn pack_b<S: Simd>(
             // Columns of B are contiguous: sixteen of them at sixteen depths are turned at a time.
             for k in (0..depth).step_by(LANES) {
                 let deep = LANES.min(depth - k);
-                let mut rows = [s.zero(); LANES];
-                for (i, row) in rows.iter_mut().enumerate().take(n) {
-                    // SAFETY: see above.
-                    *row = unsafe {
-                        let p = at(k0 + k, j + i);
-                        if deep == LANES { s.load(p) } else { s.load_first(p, deep) }
-                    };
-                }
-                s.transpose(&mut rows);
-                for (i, &row) in rows.iter().enumerate().take(deep) {
-                    // SAFETY: see above.
-                    unsafe { s.store(panel.add((k + i) * width), row) };
-                }
+                // SAFETY: see above.
+                unsafe { s.transpose(at(k0 + k, j), b.col, n, deep, panel.add(k * width), width) };
             }
         } else {
             for k in 0..depth {
@@ -83,19 +72,8 @@ pub(super) unsafe fn pack_a<S: Simd>(
     if a.col == 1 {
         for k in (0..depth).step_by(LANES) {
             let deep = LANES.min(depth - k);
-            let mut lines = [s.zero(); LANES];
-            for (r, line) in lines.iter_mut().enumerate().take(rows) {
-                // SAFETY: see above.
-                *line = unsafe {
-                    let p = at(i + r, k0 + k);
-                    if deep == LANES { s.load(p) } else { s.load_first(p, deep) }
-                };
-            }
-            s.transpose(&mut lines);
-            for (d, &line) in lines.iter().enumerate().take(deep) {
-                // SAFETY: see above.
-                unsafe { s.store(tile.add((k + d) * S::MR), line) };
-            }
+            // SAFETY: see above.
+            unsafe { s.transpose(at(i, k0 + k), a.row, rows, deep, tile.add(k * S::MR), S::MR) };
         }
     } else if a.row == 1 {
         for k in 0..depth {

@@ -46,6 +46,7 @@ fn check(m: usize, n: usize, k: usize, layouts: (u8, u8), init: u8, threads: usi
     let (b_row, b_col, b_len) = strides(layouts.1, k, n);
     let (a, b, add) = (numbers(a_len, 1), numbers(b_len, 2), numbers(m * n, 3));
     let (a, b) = (View { data: &a, row: a_row, col: a_col }, View { data: &b, row: b_row, col: b_col });
+    let what = format!("{m}x{n}x{k} {layouts:?} init {init} with {threads} threads");
     let init = [Init::Zero, Init::Accumulate, Init::Add(&add)][init as usize];
     for isa in Isa::available() {
         let cpu = Cpu::new(isa, threads).unwrap();
@@ -54,7 +55,7 @@ fn check(m: usize, n: usize, k: usize, layouts: (u8, u8), init: u8, threads: usi
         let mut c = numbers(m * n, 4);
         let mut scratch = vec![f32::NAN; gemm_scratch(threads, m, n, k)];
         gemm(&cpu, m, n, k, a, b, &mut c, init, &mut scratch);
-        assert!(bits(&c) == bits(&expected), "{isa} {m}x{n}x{k} {layouts:?} {init:?} with {threads} threads");
+        assert!(bits(&c) == bits(&expected), "{isa} {what}");
     }
 }
 

@@ -168,28 +168,35 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    fn transpose(self, rows: &mut [V; LANES]) {
-        // Four 8 × 8 blocks, the off-diagonal two change places.
-        let mut blocks = [[[self.zero()[0]; 8]; 2]; 2];
-        for i in 0..16 {
-            blocks[i / 8][0][i % 8] = rows[i][0];
-            blocks[i / 8][1][i % 8] = rows[i][1];
-        }
-        for half in &mut blocks {
-            half.iter_mut().for_each(transpose8);
-        }
-        for i in 0..8 {
-            rows[i] = [blocks[0][0][i], blocks[1][0][i]];
-            rows[8 + i] = [blocks[0][1][i], blocks[1][1][i]];
+    unsafe fn transpose(self, from: *const f32, stride: usize, rows: usize, columns: usize, to: *mut f32, to_stride: usize) {
+        // Four blocks of 8 × 8; the off-diagonal two change places.
+        for (i, j) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
+            if j < columns && (i < rows || to_stride >= LANES) {
+                let (rows, columns) = (rows.saturating_sub(i).min(8), (columns - j).min(8));
+                // SAFETY: the part lies within the block.
+                unsafe { transpose8(from.wrapping_add(i * stride + j), stride, rows, columns, to.add(j * to_stride + i), to_stride) };
+            }
         }
     }
 }
 
+/// Eight by eight of [`Simd::transpose`].
+///
+/// # Safety
+/// As there; and the CPU must have AVX2, which only `Avx2` calls this with.
 #[inline(always)]
-fn transpose8(r: &mut [__m256; 8]) {
-    // SAFETY: only called from methods of `Avx2`, whose `self` proves the features.
+unsafe fn transpose8(from: *const f32, stride: usize, rows: usize, columns: usize, to: *mut f32, to_stride: usize) {
+    // SAFETY: the caller's promise.
     unsafe {
-        let mut t = *r;
+        let mask = first(columns)[0];
+        let mut r = [_mm256_setzero_ps(); 8];
+        for i in 0..8 {
+            if i < rows {
+                let p = from.add(i * stride);
+                r[i] = if columns == 8 { _mm256_loadu_ps(p) } else { _mm256_maskload_ps(p, mask) };
+            }
+        }
+        let mut t = r;
         for i in 0..4 {
             t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
             t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
@@ -204,6 +211,10 @@ fn transpose8(r: &mut [__m256; 8]) {
             t[i] = _mm256_permute2f128_ps::<0x20>(r[i], r[4 + i]);
             t[4 + i] = _mm256_permute2f128_ps::<0x31>(r[i], r[4 + i]);
         }
-        *r = t;
+        for j in 0..8 {
+            if j < columns {
+                _mm256_storeu_ps(to.add(j * to_stride), t[j]);
+            }
+        }
     }
 }

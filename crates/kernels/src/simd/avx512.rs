@@ -173,10 +173,16 @@ impl Simd for Avx512 {
         unsafe { _mm512_reduce_max_ps(v) }
     }
     #[inline(always)]
-    fn transpose(self, r: &mut [__m512; LANES]) {
-        // SAFETY: see above.
+    unsafe fn transpose(self, from: *const f32, stride: usize, rows: usize, columns: usize, to: *mut f32, to_stride: usize) {
+        // SAFETY: see above; only existing rows and columns are read.
         unsafe {
-            let mut t = *r;
+            let mut r = [self.zero(); LANES];
+            for i in 0..LANES {
+                if i < rows {
+                    r[i] = _mm512_maskz_loadu_ps(first(columns), from.add(i * stride));
+                }
+            }
+            let mut t = r;
             for i in 0..8 {
                 t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
                 t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
@@ -203,6 +209,11 @@ impl Simd for Avx512 {
                 r[8 + j] = _mm512_shuffle_f32x4::<0xdd>(t[j], t[8 + j]);
                 r[4 + j] = _mm512_shuffle_f32x4::<0x88>(t[4 + j], t[12 + j]);
                 r[12 + j] = _mm512_shuffle_f32x4::<0xdd>(t[4 + j], t[12 + j]);
+            }
+            for j in 0..LANES {
+                if j < columns {
+                    _mm512_storeu_ps(to.add(j * to_stride), r[j]);
+                }
             }
         }
     }

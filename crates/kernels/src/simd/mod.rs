@@ -88,8 +88,14 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn select_lt(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
     /// The lanes as an array.
     fn array(self, v: Self::V) -> [f32; LANES];
-    /// Sixteen rows of sixteen floats turned into columns, in place.
-    fn transpose(self, rows: &mut [Self::V; LANES]);
+    /// Turns a block of up to sixteen rows and columns: column `j` of `from` (a row every `stride`
+    /// floats) becomes sixteen floats at `to + j · to_stride`, zeros behind the last row. Where
+    /// `to_stride` is below 16, columns overlap: only the `rows` first floats of each count.
+    ///
+    /// # Safety
+    /// `rows` and `columns` are at most 16; `from` must be valid for reading them and `to` for
+    /// writing `columns` rows of sixteen.
+    unsafe fn transpose(self, from: *const f32, stride: usize, rows: usize, columns: usize, to: *mut f32, to_stride: usize);
     /// Sum of the lanes: halves are added until one is left.
     #[inline(always)]
     fn sum(self, v: Self::V) -> f32 {

@@ -132,12 +132,12 @@ impl Simd for Neon {
         unsafe { std::mem::transmute(v) }
     }
     #[inline(always)]
-    fn transpose(self, rows: &mut [V; LANES]) {
-        let lanes = rows.map(|row| self.array(row));
-        for (i, row) in rows.iter_mut().enumerate() {
-            let column: [f32; LANES] = std::array::from_fn(|j| lanes[j][i]);
-            // SAFETY: the array holds sixteen floats.
-            *row = unsafe { self.load(column.as_ptr()) };
+    unsafe fn transpose(self, from: *const f32, stride: usize, rows: usize, columns: usize, to: *mut f32, to_stride: usize) {
+        for j in 0..columns {
+            for i in 0..LANES {
+                // SAFETY: the caller's promise; only existing rows are read.
+                unsafe { *to.add(j * to_stride + i) = if i < rows { *from.add(i * stride + j) } else { 0.0 } };
+            }
         }
     }
 }

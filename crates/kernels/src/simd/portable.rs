@@ -119,12 +119,11 @@ impl Simd for Portable {
         v
     }
     #[inline(always)]
-    fn transpose(self, rows: &mut [V; LANES]) {
-        for i in 0..LANES {
-            for j in 0..i {
-                let x = rows[i][j];
-                rows[i][j] = rows[j][i];
-                rows[j][i] = x;
+    unsafe fn transpose(self, from: *const f32, stride: usize, rows: usize, columns: usize, to: *mut f32, to_stride: usize) {
+        for j in 0..columns {
+            for i in 0..LANES {
+                // SAFETY: the caller's promise; only existing rows are read.
+                unsafe { *to.add(j * to_stride + i) = if i < rows { *from.add(i * stride + j) } else { 0.0 } };
             }
         }
     }
