@@ -32,13 +32,7 @@ impl Batch {
         self.rows = rows;
         self.seq = seq;
         let size = rows * seq;
-        for array in [
-            &mut self.tokens,
-            &mut self.targets,
-            &mut self.positions,
-            &mut self.lo,
-            &mut self.hi,
-        ] {
+        for array in [&mut self.tokens, &mut self.targets, &mut self.positions, &mut self.lo, &mut self.hi] {
             array.resize(size, 0);
         }
         self.weights.resize(size, 0.0);

@@ -13,9 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
-use crate::manifest::{
-    Counts, FORMAT, Manifest, SourceEntry, Span, SplitEntry, TokenizerEntry, VERSION,
-};
+use crate::manifest::{Counts, FORMAT, Manifest, SourceEntry, Span, SplitEntry, TokenizerEntry, VERSION};
 use crate::pipeline::{self, Input, Worked};
 use crate::prepare::{Preparer, cut};
 use crate::publish::Publication;
@@ -160,9 +158,7 @@ impl BuildConfig {
         let bad = |what: String| Err(Error::Config(what));
         let share = |name: &str, value: f64| match (0.0..=1.0).contains(&value) {
             true => Ok(()),
-            false => Err(Error::Config(format!(
-                "{name} is {value}; it is a share, from 0 to 1"
-            ))),
+            false => Err(Error::Config(format!("{name} is {value}; it is a share, from 0 to 1"))),
         };
         share("the hold-out", self.holdout)?;
         for source in &self.sources {
@@ -172,27 +168,15 @@ impl BuildConfig {
             if let Some(weight) = source.weight
                 && !(weight.is_finite() && weight > 0.0)
             {
-                return bad(format!(
-                    "the weight of {:?} is {weight}; it must be positive",
-                    source.path
-                ));
+                return bad(format!("the weight of {:?} is {weight}; it must be positive", source.path));
             }
         }
-        let weighted = self
-            .sources
-            .iter()
-            .filter(|source| source.weight.is_some())
-            .count();
+        let weighted = self.sources.iter().filter(|source| source.weight.is_some()).count();
         if weighted != 0 && weighted != self.sources.len() {
-            return bad(
-                "some sources have a weight and some have none; give all of them one, or none"
-                    .into(),
-            );
+            return bad("some sources have a weight and some have none; give all of them one, or none".into());
         }
         if weighted > MOST_WEIGHTED {
-            return bad(format!(
-                "{weighted} sources have weights; at most {MOST_WEIGHTED} can"
-            ));
+            return bad(format!("{weighted} sources have weights; at most {MOST_WEIGHTED} can"));
         }
         if self.cut_bytes != 0 && self.cut_bytes < 64 {
             return bad(format!(
@@ -201,16 +185,10 @@ impl BuildConfig {
             ));
         }
         if !(1024..=1 << 31).contains(&self.record_bytes) {
-            return bad(format!(
-                "record_bytes is {}; from 1024 to 2 GiB",
-                self.record_bytes
-            ));
+            return bad(format!("record_bytes is {}; from 1024 to 2 GiB", self.record_bytes));
         }
         if !(1 << 10..=1 << 30).contains(&self.sample_bytes) {
-            return bad(format!(
-                "sample_bytes is {}; from 1 KiB to 1 GiB",
-                self.sample_bytes
-            ));
+            return bad(format!("sample_bytes is {}; from 1 KiB to 1 GiB", self.sample_bytes));
         }
         if self.shard_tokens == 0 {
             return bad("a shard of 0 tokens holds nothing".into());
@@ -219,9 +197,7 @@ impl BuildConfig {
             && !(crate::tokenizer::SMALLEST..=1 << 20).contains(&size)
         {
             let smallest = crate::tokenizer::SMALLEST;
-            return bad(format!(
-                "a vocabulary of {size} cannot be; from {smallest} to 1048576"
-            ));
+            return bad(format!("a vocabulary of {size} cannot be; from {smallest} to 1048576"));
         }
         Ok(())
     }
@@ -235,19 +211,12 @@ impl BuildConfig {
     }
 
     fn holdout_of(&self, source: usize) -> f64 {
-        self.sources
-            .get(source)
-            .and_then(|source| source.holdout)
-            .unwrap_or(self.holdout)
+        self.sources.get(source).and_then(|source| source.holdout).unwrap_or(self.holdout)
     }
 }
 
 /// Builds a data folder.
-pub fn build(
-    config: &BuildConfig,
-    out: &Path,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Report> {
+pub fn build(config: &BuildConfig, out: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Report> {
     build_until(config, out, &AtomicBool::new(false), progress)
 }
 
@@ -348,12 +317,7 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn report(&mut self, phase: Phase, counts: &Counts, bytes_done: u64) {
         let documents = counts.documents;
-        (self.progress)(Progress {
-            phase,
-            bytes_done,
-            bytes_total: self.total,
-            documents,
-        });
+        (self.progress)(Progress { phase, bytes_done, bytes_total: self.total, documents });
     }
 
     fn tokenizer(&mut self) -> Result<Tokenizer> {
@@ -398,37 +362,31 @@ impl Builder<'_> {
                 })
             }
         };
-        pipeline::run(
-            &input,
-            worker,
-            |worked: Worked<Output<(u64, u64, String)>>| {
-                if let Some(error) = worked.output.fatal {
-                    return Err(error);
+        pipeline::run(&input, worker, |worked: Worked<Output<(u64, u64, String)>>| {
+            if let Some(error) = worked.output.fatal {
+                return Err(error);
+            }
+            counts.documents += worked.output.counts.documents;
+            for (key, place, text) in worked.output.pieces {
+                if held_out(key, config.holdout_of(worked.source)) || kept.contains_key(&(place, key)) {
+                    continue;
                 }
-                counts.documents += worked.output.counts.documents;
-                for (key, place, text) in worked.output.pieces {
-                    if held_out(key, config.holdout_of(worked.source))
-                        || kept.contains_key(&(place, key))
-                    {
-                        continue;
-                    }
-                    bytes += text.len();
-                    kept.insert((place, key), text);
-                    while bytes > config.sample_bytes && kept.len() > 1 {
-                        if let Some((_, dropped)) = kept.pop_last() {
-                            bytes -= dropped.len();
-                        }
+                bytes += text.len();
+                kept.insert((place, key), text);
+                while bytes > config.sample_bytes && kept.len() > 1 {
+                    if let Some((_, dropped)) = kept.pop_last() {
+                        bytes -= dropped.len();
                     }
                 }
-                progress(Progress {
-                    phase: Phase::Sampling,
-                    bytes_done: done.load(Ordering::Relaxed),
-                    bytes_total: total,
-                    documents: counts.documents,
-                });
-                Ok(())
-            },
-        )?;
+            }
+            progress(Progress {
+                phase: Phase::Sampling,
+                bytes_done: done.load(Ordering::Relaxed),
+                bytes_total: total,
+                documents: counts.documents,
+            });
+            Ok(())
+        })?;
         Ok(kept.into_values().collect())
     }
 
@@ -551,11 +509,7 @@ impl Builder<'_> {
                 "{} documents leave nothing to {}; give more text, smaller pieces (cut_bytes), or another \
                  hold-out",
                 train.documents + eval.documents,
-                if train.documents == 0 {
-                    "train on"
-                } else {
-                    "hold out"
-                }
+                if train.documents == 0 { "train on" } else { "hold out" }
             )));
         }
         Ok(Ok(Manifest {
@@ -570,9 +524,8 @@ impl Builder<'_> {
             train,
             eval,
             counts,
-            config: serde_json::to_value(config).map_err(|error| {
-                Error::Config(format!("cannot record the configuration: {error}"))
-            })?,
+            config: serde_json::to_value(config)
+                .map_err(|error| Error::Config(format!("cannot record the configuration: {error}")))?,
         }))
     }
 }
@@ -595,22 +548,15 @@ fn prepare<T>(
     items: Vec<Item>,
     mut each: impl FnMut(&Document, [u8; 32]) -> Result<T>,
 ) -> Result<Output<T>> {
-    let mut output = Output {
-        pieces: Vec::new(),
-        counts: Counts::default(),
-        licences: BTreeMap::new(),
-        fatal: None,
-    };
+    let mut output =
+        Output { pieces: Vec::new(), counts: Counts::default(), licences: BTreeMap::new(), fatal: None };
     let counts = &mut output.counts;
     for item in items {
         let record = match item {
             Ok(record) => record,
             Err(problem) => {
                 if config.strict {
-                    output.fatal = Some(Error::Malformed {
-                        place: problem.place,
-                        what: problem.what,
-                    });
+                    output.fatal = Some(Error::Malformed { place: problem.place, what: problem.what });
                     return Ok(output);
                 }
                 counts.malformed += 1;

@@ -28,19 +28,10 @@ impl Dataset {
         if tokenizer.vocab_size() != manifest.tokenizer.vocab_size
             || blake3::hash(tokenizer.json()).to_hex().as_str() != manifest.tokenizer.blake3
         {
-            return Err(Error::corrupt(
-                &path,
-                "is not the tokenizer that the data was made with",
-            ));
+            return Err(Error::corrupt(&path, "is not the tokenizer that the data was made with"));
         }
         let eos = tokenizer.eos();
-        let train = Split::open(
-            folder,
-            &manifest,
-            &manifest.train,
-            |source| source.train,
-            eos,
-        )?;
+        let train = Split::open(folder, &manifest, &manifest.train, |source| source.train, eos)?;
         let eval = Split::open(folder, &manifest, &manifest.eval, |source| source.eval, eos)?;
         Ok(Dataset {
             folder: folder.to_path_buf(),
@@ -79,24 +70,13 @@ impl Dataset {
     /// Reads every shard and compares its hash with the manifest's; an error names the file that was
     /// altered.
     pub fn verify(&self) -> Result<()> {
-        for shard in self
-            .manifest
-            .train
-            .shards
-            .iter()
-            .chain(&self.manifest.eval.shards)
-        {
-            let files = [
-                ("tokens", &shard.tokens_blake3),
-                ("index", &shard.index_blake3),
-            ];
+        for shard in self.manifest.train.shards.iter().chain(&self.manifest.eval.shards) {
+            let files = [("tokens", &shard.tokens_blake3), ("index", &shard.index_blake3)];
             for (extension, expected) in files {
                 let path = self.folder.join(format!("{}.{extension}", shard.name));
                 let mut hasher = blake3::Hasher::new();
                 let file = File::open(&path).map_err(Error::io("open", &path))?;
-                hasher
-                    .update_reader(file)
-                    .map_err(Error::io("read", &path))?;
+                hasher.update_reader(file).map_err(Error::io("read", &path))?;
                 if hasher.finalize().to_hex().as_str() != expected {
                     return Err(Error::corrupt(&path, "was altered since it was written"));
                 }
@@ -108,9 +88,8 @@ impl Dataset {
     /// Proves that nothing held out is trained on: no document of the eval split is in the train split.
     /// Needs 16 bytes of memory a held-out document.
     pub fn verify_split(&self) -> Result<()> {
-        let held: std::collections::HashSet<[u8; 16]> = (0..self.eval.documents())
-            .map(|document| self.eval.document_hash(document))
-            .collect();
+        let held: std::collections::HashSet<[u8; 16]> =
+            (0..self.eval.documents()).map(|document| self.eval.document_hash(document)).collect();
         for document in 0..self.train.documents() {
             if held.contains(&self.train.document_hash(document)) {
                 return Err(Error::corrupt(
@@ -124,10 +103,6 @@ impl Dataset {
 
     /// The entry of a split.
     pub fn entry(&self, eval: bool) -> &SplitEntry {
-        if eval {
-            &self.manifest.eval
-        } else {
-            &self.manifest.train
-        }
+        if eval { &self.manifest.eval } else { &self.manifest.train }
     }
 }

@@ -56,11 +56,7 @@ pub enum ImageRef {
 
 impl Special {
     /// Every reserved token, in the order of their ids in a tokenizer trained here.
-    pub const ALL: [Special; 3] = [
-        Special::EndOfText,
-        Special::MessageStart,
-        Special::MessageEnd,
-    ];
+    pub const ALL: [Special; 3] = [Special::EndOfText, Special::MessageStart, Special::MessageEnd];
 
     /// The token as it is written in a vocabulary.
     pub fn as_str(self) -> &'static str {
@@ -80,18 +76,12 @@ impl Segment {
 
     /// Text with a weight of its own.
     pub fn weighted(text: impl Into<String>, weight: f32) -> Self {
-        Segment {
-            kind: SegmentKind::Text(text.into()),
-            weight,
-        }
+        Segment { kind: SegmentKind::Text(text.into()), weight }
     }
 
     /// A reserved token.
     pub fn special(special: Special, weight: f32) -> Self {
-        Segment {
-            kind: SegmentKind::Special(special),
-            weight,
-        }
+        Segment { kind: SegmentKind::Special(special), weight }
     }
 }
 
@@ -109,21 +99,13 @@ pub struct Message {
 impl Document {
     /// A document of one piece of text.
     pub fn text(id: impl Into<String>, source: impl Into<String>, text: impl Into<String>) -> Self {
-        Document {
-            id: id.into(),
-            source: source.into(),
-            segments: vec![Segment::text(text)],
-        }
+        Document { id: id.into(), source: source.into(), segments: vec![Segment::text(text)] }
     }
 
     /// A conversation in ChatML. What the assistant says, with its closing token, has weight 1, all
     /// else 0. The header of an assistant's message is a segment of its own, so that training sees the
     /// very tokens that a completion is asked with.
-    pub fn conversation(
-        id: impl Into<String>,
-        source: impl Into<String>,
-        messages: &[Message],
-    ) -> Self {
+    pub fn conversation(id: impl Into<String>, source: impl Into<String>, messages: &[Message]) -> Self {
         let mut segments = Vec::with_capacity(messages.len() * 4);
         for message in messages {
             let assistant = message.role == "assistant";
@@ -148,10 +130,7 @@ impl Document {
                         if !header.is_empty() {
                             segments.push(Segment::weighted(std::mem::take(&mut header), 0.0));
                         }
-                        segments.push(Segment {
-                            kind: other.clone(),
-                            weight,
-                        });
+                        segments.push(Segment { kind: other.clone(), weight });
                     }
                 }
             }
@@ -161,11 +140,7 @@ impl Document {
             segments.push(Segment::special(Special::MessageEnd, weight));
             segments.push(Segment::weighted("\n", 0.0));
         }
-        Document {
-            id: id.into(),
-            source: source.into(),
-            segments,
-        }
+        Document { id: id.into(), source: source.into(), segments }
     }
 
     /// Bytes of text in it.
@@ -175,22 +150,18 @@ impl Document {
 
     /// Its pieces of text, in order.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
-        self.segments
-            .iter()
-            .filter_map(|segment| match &segment.kind {
-                SegmentKind::Text(text) => Some(text.as_str()),
-                _ => None,
-            })
+        self.segments.iter().filter_map(|segment| match &segment.kind {
+            SegmentKind::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
     }
 
     /// The first image in it, if there is one.
     pub fn first_image(&self) -> Option<&ImageRef> {
-        self.segments
-            .iter()
-            .find_map(|segment| match &segment.kind {
-                SegmentKind::Image(image) => Some(image),
-                _ => None,
-            })
+        self.segments.iter().find_map(|segment| match &segment.kind {
+            SegmentKind::Image(image) => Some(image),
+            _ => None,
+        })
     }
 
     /// A hash of the content: kinds, weights and bytes, but neither its name nor its source, so that the
@@ -198,12 +169,7 @@ impl Document {
     pub fn content_hash(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         // A single full-weight text is hashed bare: the hash of a file's text is that of the document.
-        if let [
-            Segment {
-                kind: SegmentKind::Text(text),
-                weight,
-            },
-        ] = self.segments.as_slice()
+        if let [Segment { kind: SegmentKind::Text(text), weight }] = self.segments.as_slice()
             && *weight == 1.0
         {
             hasher.update(text.as_bytes());
@@ -231,33 +197,15 @@ mod tests {
     use super::*;
 
     fn message(role: &str, text: &str) -> Message {
-        Message {
-            role: role.into(),
-            name: None,
-            content: vec![SegmentKind::Text(text.into())],
-        }
+        Message { role: role.into(), name: None, content: vec![SegmentKind::Text(text.into())] }
     }
 
     #[test]
     fn only_the_assistant_counts() {
-        let document = Document::conversation(
-            "a",
-            "b",
-            &[message("user", "Hi"), message("assistant", "Yes")],
-        );
-        let counted: Vec<_> = document
-            .segments
-            .iter()
-            .filter(|s| s.weight > 0.0)
-            .map(|s| &s.kind)
-            .collect();
-        assert_eq!(
-            counted,
-            [
-                &SegmentKind::Text("Yes".into()),
-                &SegmentKind::Special(Special::MessageEnd)
-            ]
-        );
+        let document =
+            Document::conversation("a", "b", &[message("user", "Hi"), message("assistant", "Yes")]);
+        let counted: Vec<_> = document.segments.iter().filter(|s| s.weight > 0.0).map(|s| &s.kind).collect();
+        assert_eq!(counted, [&SegmentKind::Text("Yes".into()), &SegmentKind::Special(Special::MessageEnd)]);
         let rendered: String = document
             .segments
             .iter()
@@ -267,10 +215,7 @@ mod tests {
                 SegmentKind::Image(_) => "",
             })
             .collect();
-        assert_eq!(
-            rendered,
-            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nYes<|im_end|>\n"
-        );
+        assert_eq!(rendered, "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nYes<|im_end|>\n");
     }
 
     #[test]
@@ -278,10 +223,7 @@ mod tests {
         let one = Document::text("a", "b", "same");
         let two = Document::text("c", "d", "same");
         assert_eq!(one.content_hash(), two.content_hash());
-        assert_ne!(
-            one.content_hash(),
-            Document::text("a", "b", "other").content_hash()
-        );
+        assert_ne!(one.content_hash(), Document::text("a", "b", "other").content_hash());
         let mut lighter = one.clone();
         lighter.segments[0].weight = 0.5;
         assert_ne!(one.content_hash(), lighter.content_hash());

@@ -73,27 +73,17 @@ impl Error {
     /// Wraps an I/O error with what was tried on which path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         let path = path.to_path_buf();
-        move |source| Error::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| Error::Io { action, path, source }
     }
 
     /// A data file that is not as it was written.
     pub(crate) fn corrupt(path: &Path, what: impl Into<String>) -> Error {
-        Error::Corrupt {
-            path: path.to_path_buf(),
-            what: what.into(),
-        }
+        Error::Corrupt { path: path.to_path_buf(), what: what.into() }
     }
 
     /// A tokenizer problem at a place.
     pub(crate) fn tokenizer(place: impl ToString, what: impl ToString) -> Error {
-        Error::Tokenizer {
-            place: place.to_string(),
-            what: what.to_string(),
-        }
+        Error::Tokenizer { place: place.to_string(), what: what.to_string() }
     }
 }
 

@@ -27,12 +27,7 @@ const KEY: u64 = 0x6576_616c;
 impl EvalSet {
     /// Takes whole documents, in one fixed pseudo-random order, until the next would exceed `most_tokens`
     /// (at least one). `seq` decides only how much context a target has.
-    pub fn new(
-        split: Arc<Split>,
-        tokenizer: &Tokenizer,
-        seq: usize,
-        most_tokens: u64,
-    ) -> Result<EvalSet> {
+    pub fn new(split: Arc<Split>, tokenizer: &Tokenizer, seq: usize, most_tokens: u64) -> Result<EvalSet> {
         if seq == 0 {
             return Err(Error::Config("a row of 0 tokens holds nothing".into()));
         }
@@ -84,9 +79,7 @@ impl EvalSet {
             set.weight = set.targets as f64;
         }
         if set.targets == 0 {
-            return Err(Error::Empty(
-                "nothing in the held-out documents has a weight".into(),
-            ));
+            return Err(Error::Empty("nothing in the held-out documents has a weight".into()));
         }
         Ok(set)
     }
@@ -107,10 +100,8 @@ impl EvalSet {
                 if tokenizer.is_special(token as u32) {
                     in_word = false;
                 }
-                for byte in tokenizer
-                    .token_bytes(token as u32)
-                    .iter()
-                    .take(tokenizer.text_length(token as u32))
+                for byte in
+                    tokenizer.token_bytes(token as u32).iter().take(tokenizer.text_length(token as u32))
                 {
                     let space = byte.is_ascii_whitespace();
                     self.words += u64::from(counts && !space && !in_word);
@@ -169,9 +160,7 @@ impl EvalSet {
                 let index = self.documents.partition_point(|&(_, at)| at <= here) - 1;
                 let (token, at) = self.documents[index];
                 let most = (end - here).min(self.documents[index + 1].1 - here) as usize;
-                let count = self
-                    .split
-                    .fill_part(token + (here - at), most, place, batch)?;
+                let count = self.split.fill_part(token + (here - at), most, place, batch)?;
                 here += count as u64;
                 place += count;
             }

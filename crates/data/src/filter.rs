@@ -89,11 +89,7 @@ pub(crate) struct Verdict {
 impl Filter {
     /// Reads the rules and the list of held-out items; `drop_items`: drop what contains one rather than
     /// only report it.
-    pub(crate) fn open(
-        rules: Option<&Path>,
-        heldout: Option<&Path>,
-        drop_items: bool,
-    ) -> Result<Self> {
+    pub(crate) fn open(rules: Option<&Path>, heldout: Option<&Path>, drop_items: bool) -> Result<Self> {
         let mut filter = Filter::default();
         if let Some(path) = rules {
             let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
@@ -129,10 +125,8 @@ impl Filter {
         for rule in &self.rules {
             match rule.action {
                 Action::Drop => {
-                    let found: usize = document
-                        .texts()
-                        .map(|t| rule.regex.find_iter(t).take(rule.at_least).count())
-                        .sum();
+                    let found: usize =
+                        document.texts().map(|t| rule.regex.find_iter(t).take(rule.at_least).count()).sum();
                     if found >= rule.at_least {
                         verdict.dropped = Some(rule.name.clone());
                         return verdict;
@@ -189,16 +183,9 @@ fn rule(entry: RuleEntry) -> std::result::Result<Rule, String> {
         .build()
         .map_err(|error| format!("rule {name:?}: {error}"))?;
     if regex.is_match("") {
-        return Err(format!(
-            "rule {name:?} matches the empty text, so it would flag everything"
-        ));
+        return Err(format!("rule {name:?} matches the empty text, so it would flag everything"));
     }
-    Ok(Rule {
-        name,
-        regex,
-        at_least: entry.at_least,
-        action: entry.action,
-    })
+    Ok(Rule { name, regex, at_least: entry.at_least, action: entry.action })
 }
 
 #[cfg(test)]
@@ -206,10 +193,7 @@ mod tests {
     use super::*;
 
     fn filter(rules: &str) -> Filter {
-        Filter {
-            rules: parse_rules(rules).unwrap(),
-            heldout: None,
-        }
+        Filter { rules: parse_rules(rules).unwrap(), heldout: None }
     }
 
     #[test]
@@ -225,13 +209,7 @@ mod tests {
         let filter = filter("[[rule]]\nname='mail'\npattern='\\w+@\\w+'\naction='redact'");
         let mut document = Document::text("", "", "a@b and c@d");
         let verdict = filter.check(&mut document);
-        assert_eq!(
-            verdict,
-            Verdict {
-                redacted: vec![("mail".into(), 2)],
-                ..Verdict::default()
-            }
-        );
+        assert_eq!(verdict, Verdict { redacted: vec![("mail".into(), 2)], ..Verdict::default() });
         assert_eq!(document.texts().next(), Some("[redacted] and [redacted]"));
     }
 

@@ -42,10 +42,7 @@ fn normalise(text: &str) -> impl Iterator<Item = char> {
 }
 
 fn rolling(characters: &[char]) -> u64 {
-    characters.iter().fold(0u64, |hash, &c| {
-        hash.wrapping_mul(BASE)
-            .wrapping_add(u64::from(u32::from(c)) + 1)
-    })
+    characters.iter().fold(0u64, |hash, &c| hash.wrapping_mul(BASE).wrapping_add(u64::from(u32::from(c)) + 1))
 }
 
 fn strong(characters: &[char]) -> [u8; 16] {
@@ -58,9 +55,7 @@ fn strong(characters: &[char]) -> [u8; 16] {
 impl HeldOut {
     /// Hashes items (name, text). Consecutive windows of 50 characters cover each item, so that an edit in
     /// one place leaves the others to be found.
-    pub fn from_items<N: Into<String>, T: AsRef<str>>(
-        items: impl IntoIterator<Item = (N, T)>,
-    ) -> Self {
+    pub fn from_items<N: Into<String>, T: AsRef<str>>(items: impl IntoIterator<Item = (N, T)>) -> Self {
         let mut list = HeldOut::default();
         for (name, text) in items {
             let characters: Vec<char> = normalise(text.as_ref()).collect();
@@ -89,22 +84,14 @@ impl HeldOut {
     }
 
     fn insert_hashes(&mut self, length: usize, rolling: u64, strong: [u8; 16], item: u32) {
-        let index = match self
-            .by_length
-            .iter()
-            .position(|(known, _)| *known == length)
-        {
+        let index = match self.by_length.iter().position(|(known, _)| *known == length) {
             Some(index) => index,
             None => {
                 self.by_length.push((length, HashMap::new()));
                 self.by_length.len() - 1
             }
         };
-        self.by_length[index]
-            .1
-            .entry(rolling)
-            .or_default()
-            .push(Piece { strong, item });
+        self.by_length[index].1.entry(rolling).or_default().push(Piece { strong, item });
     }
 
     /// Items in the list.
@@ -120,17 +107,10 @@ impl HeldOut {
     /// The name of an item that the document holds.
     pub fn find_in(&self, document: &Document) -> Option<&str> {
         let characters: Vec<char> = document.texts().flat_map(normalise).collect();
-        self.by_length
-            .iter()
-            .find_map(|(length, pieces)| self.find(&characters, *length, pieces))
+        self.by_length.iter().find_map(|(length, pieces)| self.find(&characters, *length, pieces))
     }
 
-    fn find(
-        &self,
-        characters: &[char],
-        length: usize,
-        pieces: &HashMap<u64, Vec<Piece>>,
-    ) -> Option<&str> {
+    fn find(&self, characters: &[char], length: usize, pieces: &HashMap<u64, Vec<Piece>>) -> Option<&str> {
         if characters.len() < length || length == 0 {
             return None;
         }
@@ -147,9 +127,7 @@ impl HeldOut {
                 break;
             };
             let first = u64::from(u32::from(characters[start])) + 1;
-            hash = hash
-                .wrapping_sub(first.wrapping_mul(top))
-                .wrapping_mul(BASE);
+            hash = hash.wrapping_sub(first.wrapping_mul(top)).wrapping_mul(BASE);
             hash = hash.wrapping_add(u64::from(u32::from(next)) + 1);
         }
         None
@@ -163,10 +141,7 @@ impl HeldOut {
                 for piece in pieces {
                     let strong: String = piece.strong.iter().map(|b| format!("{b:02x}")).collect();
                     let name = &self.names[piece.item as usize];
-                    lines.push(format!(
-                        "{length} {rolling:016x} {strong} {}",
-                        name.replace('\n', " ")
-                    ));
+                    lines.push(format!("{length} {rolling:016x} {strong} {}", name.replace('\n', " ")));
                 }
             }
         }
@@ -189,11 +164,7 @@ impl HeldOut {
         let mut known: HashMap<String, u32> = HashMap::new();
         for (number, line) in lines.enumerate().filter(|(_, line)| !line.is_empty()) {
             let (length, rolling, strong, name) = parse_line(line).ok_or_else(|| {
-                Error::Config(format!(
-                    "{}:{}: is not a held-out item",
-                    path.display(),
-                    number + 2
-                ))
+                Error::Config(format!("{}:{}: is not a held-out item", path.display(), number + 2))
             })?;
             let item = *known.entry(name.to_owned()).or_insert_with(|| {
                 list.names.push(name.to_owned());
@@ -236,25 +207,16 @@ mod tests {
     fn spacing_and_symbols_do_not_hide_an_item() {
         let list = HeldOut::from_items([("q1", ITEM)]);
         assert!(holds(&list, ITEM));
-        assert!(holds(
-            &list,
-            &format!("xx{}yy", ITEM.replace(' ', "\n -- "))
-        ));
+        assert!(holds(&list, &format!("xx{}yy", ITEM.replace(' ', "\n -- "))));
         // One character changed near the end: the first window is still whole.
         assert!(holds(&list, &ITEM.replace("left", "lost")));
-        assert!(!holds(
-            &list,
-            "If a train leaves, nobody asks how many are left."
-        ));
+        assert!(!holds(&list, "If a train leaves, nobody asks how many are left."));
     }
 
     #[test]
     fn short_items_are_whole_or_refused() {
         let list = HeldOut::from_items([("short", "Name twelve primes."), ("no", "Yes?")]);
-        assert_eq!(
-            (list.len(), list.refused.as_slice()),
-            (1, ["no".to_owned()].as_slice())
-        );
+        assert_eq!((list.len(), list.refused.as_slice()), (1, ["no".to_owned()].as_slice()));
         assert!(holds(&list, "please name: Nametwelveprimes"));
         assert!(!holds(&list, "Name twelve prime"));
     }
@@ -263,22 +225,14 @@ mod tests {
     fn a_saved_list_finds_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("items");
-        HeldOut::from_items([("q 1", ITEM), ("q2", "Name twelve primes.")])
-            .save(&path)
-            .unwrap();
+        HeldOut::from_items([("q 1", ITEM), ("q2", "Name twelve primes.")]).save(&path).unwrap();
         let list = HeldOut::open(&path).unwrap();
         assert_eq!(list.find_in(&Document::text("", "", ITEM)), Some("q 1"));
         assert!(!fs::read_to_string(&path).unwrap().contains("train"));
         fs::write(&path, "something else").unwrap();
         assert!(HeldOut::open(&path).is_err());
         fs::write(&path, format!("{HEADER}\n50 zz")).unwrap();
-        assert!(
-            HeldOut::open(&path)
-                .err()
-                .unwrap()
-                .to_string()
-                .contains(":2:")
-        );
+        assert!(HeldOut::open(&path).err().unwrap().to_string().contains(":2:"));
     }
 
     proptest! {

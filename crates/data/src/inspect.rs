@@ -64,12 +64,7 @@ pub struct PartView {
 
 fn token(tokenizer: &Tokenizer, id: i32, weight: f32) -> TokenView {
     let unsigned = id.max(0) as u32;
-    TokenView {
-        id,
-        text: tokenizer.token_text(unsigned),
-        special: tokenizer.is_special(unsigned),
-        weight,
-    }
+    TokenView { id, text: tokenizer.token_text(unsigned), special: tokenizer.is_special(unsigned), weight }
 }
 
 fn hexadecimal(hash: &[u8]) -> String {
@@ -78,11 +73,7 @@ fn hexadecimal(hash: &[u8]) -> String {
 
 /// A document of a split, with its first `most` tokens.
 pub fn document(dataset: &Dataset, eval: bool, number: u64, most: usize) -> Result<DocumentView> {
-    let split: &Split = if eval {
-        dataset.eval()
-    } else {
-        dataset.train()
-    };
+    let split: &Split = if eval { dataset.eval() } else { dataset.train() };
     if number >= split.documents() {
         return Err(Error::Config(format!(
             "document {number}: the split has {}, counted from 0",
@@ -96,10 +87,7 @@ pub fn document(dataset: &Dataset, eval: bool, number: u64, most: usize) -> Resu
     let mut segments = split.document_segments(number).peekable();
     let mut shown = Vec::with_capacity(ids.len());
     for (offset, &id) in ids.iter().enumerate() {
-        while segments
-            .peek()
-            .is_some_and(|&(end, _)| end <= range.start + offset as u64)
-        {
+        while segments.peek().is_some_and(|&(end, _)| end <= range.start + offset as u64) {
             segments.next();
         }
         let weight = segments.peek().map_or(1.0, |&(_, weight)| weight);
@@ -121,17 +109,10 @@ pub fn raw(tokenizer: &Tokenizer, document: &Document, most: usize) -> Result<Do
     let mut segments = piece.segments.iter().peekable();
     let mut shown = Vec::new();
     for (offset, &id) in piece.tokens.iter().enumerate().take(most) {
-        while segments
-            .peek()
-            .is_some_and(|(end, _)| *end as usize <= offset)
-        {
+        while segments.peek().is_some_and(|(end, _)| *end as usize <= offset) {
             segments.next();
         }
-        shown.push(token(
-            tokenizer,
-            id as i32,
-            segments.peek().map_or(1.0, |s| s.1),
-        ));
+        shown.push(token(tokenizer, id as i32, segments.peek().map_or(1.0, |s| s.1)));
     }
     Ok(DocumentView {
         id: document.id.clone(),
@@ -151,22 +132,14 @@ pub fn rows(tokenizer: &Tokenizer, batch: &Batch, first: u64) -> Vec<RowView> {
         for at in row * batch.seq..(row + 1) * batch.seq {
             if batch.positions[at] == 0 {
                 let start = at - row * batch.seq;
-                parts.push(PartView {
-                    start,
-                    tokens: Vec::new(),
-                    last_target: -1,
-                });
+                parts.push(PartView { start, tokens: Vec::new(), last_target: -1 });
             }
             if let Some(part) = parts.last_mut() {
-                part.tokens
-                    .push(token(tokenizer, batch.tokens[at], batch.weights[at]));
+                part.tokens.push(token(tokenizer, batch.tokens[at], batch.weights[at]));
                 part.last_target = batch.targets[at];
             }
         }
-        views.push(RowView {
-            row: first + row as u64,
-            parts,
-        });
+        views.push(RowView { row: first + row as u64, parts });
     }
     views
 }

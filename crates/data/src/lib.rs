@@ -27,9 +27,7 @@ mod storage;
 pub mod tokenizer;
 
 pub use batch::Batch;
-pub use build::{
-    BuildConfig, HeldOutAction, Phase, Progress, Report, TokenizerChoice, build, build_until,
-};
+pub use build::{BuildConfig, HeldOutAction, Phase, Progress, Report, TokenizerChoice, build, build_until};
 pub use dataset::Dataset;
 pub use document::{Document, ImageRef, Message, Segment, SegmentKind, Special};
 pub use error::{Error, Result};

@@ -193,8 +193,7 @@ impl Manifest {
             format: String,
             version: u32,
         }
-        let unreadable =
-            |error: serde_json::Error| Error::corrupt(&path, format!("is damaged: {error}"));
+        let unreadable = |error: serde_json::Error| Error::corrupt(&path, format!("is damaged: {error}"));
         let head: Head = serde_json::from_slice(&bytes).map_err(unreadable)?;
         if head.format != FORMAT || head.version != VERSION {
             return Err(Error::corrupt(
@@ -228,9 +227,7 @@ impl Manifest {
 
     /// The identity of the held-out set.
     pub fn eval_hash(&self) -> String {
-        blake3::Hash::from_bytes(self.split_hash(&self.eval))
-            .to_hex()
-            .to_string()
+        blake3::Hash::from_bytes(self.split_hash(&self.eval)).to_hex().to_string()
     }
 
     fn split_hash(&self, split: &SplitEntry) -> [u8; 32] {

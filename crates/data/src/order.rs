@@ -47,12 +47,7 @@ impl Order {
             return Err(Error::Empty("the split holds no tokens to train on".into()));
         }
         let parts = shares(split.groups(), seq);
-        Ok(Order {
-            split,
-            seed,
-            seq,
-            parts,
-        })
+        Ok(Order { split, seed, seq, parts })
     }
 
     /// Tokens a row.
@@ -108,39 +103,20 @@ impl Order {
             return (*part, row);
         }
         let cycle = row / CYCLE;
-        let place = permute(
-            row % CYCLE,
-            CYCLE,
-            mix(self.seed ^ mix(cycle ^ 0x6d69_7869_6e67)),
-        );
-        let index = self
-            .parts
-            .partition_point(|part| part.first + part.count <= place);
+        let place = permute(row % CYCLE, CYCLE, mix(self.seed ^ mix(cycle ^ 0x6d69_7869_6e67)));
+        let index = self.parts.partition_point(|part| part.first + part.count <= place);
         let part = self.parts[index.min(self.parts.len() - 1)];
         (part, cycle * part.count + (place - part.first))
     }
 
-    fn fill_row(
-        &self,
-        start: u64,
-        end: u64,
-        group: Group,
-        at: usize,
-        batch: &mut Batch,
-    ) -> Result<()> {
+    fn fill_row(&self, start: u64, end: u64, group: Group, at: usize, batch: &mut Batch) -> Result<()> {
         let mut here = start;
         let mut place = at;
         while here < end {
             // Round the group's end, which is a document's end.
-            let inside = if here >= group.tokens {
-                here - group.tokens
-            } else {
-                here
-            };
+            let inside = if here >= group.tokens { here - group.tokens } else { here };
             let most = (end - here).min(group.tokens - inside) as usize;
-            let count = self
-                .split
-                .fill_part(group.start + inside, most, place, batch)?;
+            let count = self.split.fill_part(group.start + inside, most, place, batch)?;
             here += count as u64;
             place += count;
         }
@@ -152,19 +128,12 @@ impl Order {
 /// Places of a cycle for each group: its share to the nearest row, at least one.
 fn shares(groups: &[Group], seq: usize) -> Vec<Part> {
     let total: f64 = groups.iter().map(|group| group.weight).sum();
-    let exact: Vec<f64> = groups
-        .iter()
-        .map(|g| g.weight / total * CYCLE as f64)
-        .collect();
-    let mut counts: Vec<u64> = exact
-        .iter()
-        .map(|share| (share.floor() as u64).max(1))
-        .collect();
+    let exact: Vec<f64> = groups.iter().map(|g| g.weight / total * CYCLE as f64).collect();
+    let mut counts: Vec<u64> = exact.iter().map(|share| (share.floor() as u64).max(1)).collect();
     // Largest remainders get what is left; if the minimum of one gave out too much, the largest pay.
     while counts.iter().sum::<u64>() < CYCLE {
-        let best = (0..counts.len()).max_by(|&a, &b| {
-            (exact[a] - counts[a] as f64).total_cmp(&(exact[b] - counts[b] as f64))
-        });
+        let best = (0..counts.len())
+            .max_by(|&a, &b| (exact[a] - counts[a] as f64).total_cmp(&(exact[b] - counts[b] as f64)));
         let Some(best) = best else { break };
         counts[best] += 1;
     }
@@ -183,12 +152,7 @@ fn shares(groups: &[Group], seq: usize) -> Vec<Part> {
         .zip(counts)
         .map(|(&group, count)| {
             let windows = group.tokens.div_ceil(seq as u64).max(1);
-            let part = Part {
-                group,
-                windows,
-                first,
-                count,
-            };
+            let part = Part { group, windows, first, count };
             first += count;
             part
         })

@@ -58,11 +58,7 @@ where
         let mut work = worker();
         return read(input, |batch| {
             let output = work(batch.items)?;
-            consume(Worked {
-                source: batch.source,
-                output,
-                file_end: batch.file_end,
-            })?;
+            consume(Worked { source: batch.source, output, file_end: batch.file_end })?;
             Ok(true)
         });
     }
@@ -112,26 +108,11 @@ fn work_on<T>(
     work: &mut impl FnMut(Vec<Item>) -> Result<T>,
 ) {
     loop {
-        let next = batches
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .recv();
-        let Ok((
-            number,
-            Batch {
-                source,
-                items,
-                file_end,
-            },
-        )) = next
-        else {
+        let next = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((number, Batch { source, items, file_end })) = next else {
             return;
         };
-        let result = work(items).map(|output| Worked {
-            source,
-            output,
-            file_end,
-        });
+        let result = work(items).map(|output| Worked { source, output, file_end });
         if results.send((number, result)).is_err() {
             return;
         }
@@ -166,17 +147,11 @@ fn read(input: &Input<'_>, mut give: impl FnMut(Batch) -> Result<bool>) -> Resul
             if input.stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }
-            bytes += item
-                .as_ref()
-                .map_or(64, |record| record.document.text_bytes());
+            bytes += item.as_ref().map_or(64, |record| record.document.text_bytes());
             items.push(item);
             if bytes >= BATCH || items.len() >= ITEMS {
                 let full = std::mem::take(&mut items);
-                if !give(Batch {
-                    source: file.source,
-                    items: full,
-                    file_end: None,
-                })? {
+                if !give(Batch { source: file.source, items: full, file_end: None })? {
                     return Ok(());
                 }
                 bytes = 0;
@@ -184,11 +159,7 @@ fn read(input: &Input<'_>, mut give: impl FnMut(Batch) -> Result<bool>) -> Resul
         }
         drop(reader);
         let file_end = Some((index, hashed.finish()?));
-        if !give(Batch {
-            source: file.source,
-            items,
-            file_end,
-        })? {
+        if !give(Batch { source: file.source, items, file_end })? {
             return Ok(());
         }
     }

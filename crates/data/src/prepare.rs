@@ -13,10 +13,7 @@ pub(crate) struct Preparer<'a> {
 
 impl<'a> Preparer<'a> {
     pub(crate) fn new(tokenizer: &'a Tokenizer) -> Self {
-        Preparer {
-            tokenizer,
-            encoder: tokenizer.encoder(),
-        }
+        Preparer { tokenizer, encoder: tokenizer.encoder() }
     }
 
     /// `<|endoftext|>` and the tokens of the document; an image, or a reserved token that the tokenizer
@@ -50,14 +47,11 @@ impl<'a> Preparer<'a> {
                     words.inside = false;
                 }
                 SegmentKind::Image(_) => {
-                    return Err(Error::Image {
-                        place: document.id.clone(),
-                    });
+                    return Err(Error::Image { place: document.id.clone() });
                 }
             }
-            let end = u32::try_from(piece.tokens.len()).map_err(|_| {
-                Error::Config(format!("{}: is longer than 4 G tokens", document.id))
-            })?;
+            let end = u32::try_from(piece.tokens.len())
+                .map_err(|_| Error::Config(format!("{}: is longer than 4 G tokens", document.id)))?;
             match piece.segments.last_mut() {
                 Some(last) if last.1 == segment.weight => last.0 = end,
                 Some(last) if last.0 == end => {}
@@ -99,12 +93,7 @@ impl WordCount {
 /// words, else characters; each is a document. Others stay whole.
 pub(crate) fn cut(document: Document, most: usize) -> Vec<Document> {
     let text = match document.segments.as_slice() {
-        [
-            Segment {
-                kind: SegmentKind::Text(text),
-                ..
-            },
-        ] if most > 0 && text.len() > most => text,
+        [Segment { kind: SegmentKind::Text(text), .. }] if most > 0 && text.len() > most => text,
         _ => return vec![document],
     };
     let weight = document.segments[0].weight;
@@ -129,25 +118,15 @@ fn cut_place(text: &str, most: usize) -> usize {
     }
     let pieces = text.len().div_ceil(most);
     let aim = text.len().div_ceil(pieces);
-    let aim = text
-        .ceil_char_boundary((aim + aim / 16).min(most))
-        .min(text.len());
-    let aim = if aim > most {
-        text.floor_char_boundary(most)
-    } else {
-        aim
-    };
+    let aim = text.ceil_char_boundary((aim + aim / 16).min(most)).min(text.len());
+    let aim = if aim > most { text.floor_char_boundary(most) } else { aim };
     let head = &text[..aim];
     let lowest = head.len() / 2;
     ["\n\n", "\n", " "]
         .iter()
         .filter_map(|mark| head.rfind(mark).map(|at| at + mark.len()))
         .find(|&at| at > lowest)
-        .unwrap_or(if aim == 0 {
-            text.chars().next().map_or(1, char::len_utf8)
-        } else {
-            aim
-        })
+        .unwrap_or(if aim == 0 { text.chars().next().map_or(1, char::len_utf8) } else { aim })
 }
 
 #[cfg(test)]
@@ -169,10 +148,7 @@ mod tests {
 
     #[test]
     fn paragraphs_stay_whole_where_they_can() {
-        let pieces = cut(
-            Document::text("d", "s", "one two\n\nthree four\n\nfive six"),
-            24,
-        );
+        let pieces = cut(Document::text("d", "s", "one two\n\nthree four\n\nfive six"), 24);
         let texts: Vec<_> = pieces.iter().flat_map(|piece| piece.texts()).collect();
         assert_eq!(texts, ["one two\n\n", "three four\n\nfive six"]);
     }
@@ -181,9 +157,7 @@ mod tests {
     fn reserved_tokens_in_text_are_text() {
         let tokenizer = Tokenizer::bytes().unwrap();
         let text = "a<|endoftext|><|im_start|>b";
-        let piece = Preparer::new(&tokenizer)
-            .encode(&Document::text("", "", text), [0; 32])
-            .unwrap();
+        let piece = Preparer::new(&tokenizer).encode(&Document::text("", "", text), [0; 32]).unwrap();
         assert_eq!(piece.tokens[0], tokenizer.eos());
         let rest: Vec<u32> = text.bytes().map(u32::from).collect();
         assert_eq!(piece.tokens[1..], rest);
@@ -200,14 +174,9 @@ mod tests {
         };
         let document = Document::conversation("", "", &[say("user", "hi"), say("assistant", "yo")]);
         let tokenizer = Tokenizer::bytes().unwrap();
-        let piece = Preparer::new(&tokenizer)
-            .encode(&document, [0; 32])
-            .unwrap();
+        let piece = Preparer::new(&tokenizer).encode(&document, [0; 32]).unwrap();
         // eos, start, "user\nhi", end, "\n", start, "assistant\n" | "yo", end | "\n"
         assert_eq!(piece.segments, [(22, 0.0), (25, 1.0), (26, 0.0)]);
-        assert_eq!(
-            piece.tokens[24],
-            tokenizer.special(Special::MessageEnd).unwrap()
-        );
+        assert_eq!(piece.tokens[24], tokenizer.special(Special::MessageEnd).unwrap());
     }
 }

@@ -21,23 +21,15 @@ impl Publication {
     /// Makes the folder to write into. A target that exists is refused unless it is empty, or `force` is
     /// given and it is a data folder.
     pub(crate) fn begin(target: &Path, force: bool) -> Result<Publication> {
-        let name = target.file_name().ok_or_else(|| {
-            Error::Config(format!(
-                "{}: is no name for a data folder",
-                target.display()
-            ))
-        })?;
+        let name = target
+            .file_name()
+            .ok_or_else(|| Error::Config(format!("{}: is no name for a data folder", target.display())))?;
         if target.exists() {
             let is_data = target.join(manifest::FILE).is_file();
-            let is_empty = target.is_dir()
-                && fs::read_dir(target)
-                    .map_err(Error::io("list", target))?
-                    .next()
-                    .is_none();
+            let is_empty =
+                target.is_dir() && fs::read_dir(target).map_err(Error::io("list", target))?.next().is_none();
             if !is_empty && !force {
-                return Err(Error::Exists {
-                    path: target.to_path_buf(),
-                });
+                return Err(Error::Exists { path: target.to_path_buf() });
             }
             if !is_empty && !is_data {
                 return Err(Error::Config(format!(
@@ -64,11 +56,7 @@ impl Publication {
             fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
         }
         fs::create_dir(&folder).map_err(Error::io("create the folder", &folder))?;
-        let publication = Publication {
-            target: target.to_path_buf(),
-            folder,
-            done: false,
-        };
+        let publication = Publication { target: target.to_path_buf(), folder, done: false };
         publication.write(MARK, b"")?;
         Ok(publication)
     }
@@ -119,11 +107,7 @@ impl Publication {
             return Err(Error::io("rename", &self.folder)(error));
         }
         self.done = true;
-        if let Some(parent) = self
-            .target
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-        {
+        if let Some(parent) = self.target.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             sync_folder(parent)?;
         }
         if let Some(old) = old {
@@ -144,9 +128,7 @@ impl Drop for Publication {
 /// Makes the names in a folder last, where the system can.
 fn sync_folder(folder: &Path) -> Result<()> {
     #[cfg(unix)]
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(Error::io("sync the folder", folder))?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::io("sync the folder", folder))?;
     #[cfg(not(unix))]
     let _ = folder;
     Ok(())

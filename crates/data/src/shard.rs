@@ -111,32 +111,19 @@ impl ShardWriter {
         };
         current.buffer.clear();
         if self.wide {
-            current
-                .buffer
-                .extend(piece.tokens.iter().flat_map(|token| token.to_le_bytes()));
+            current.buffer.extend(piece.tokens.iter().flat_map(|token| token.to_le_bytes()));
         } else {
-            current.buffer.extend(
-                piece
-                    .tokens
-                    .iter()
-                    .flat_map(|&token| (token as u16).to_le_bytes()),
-            );
+            current.buffer.extend(piece.tokens.iter().flat_map(|&token| (token as u16).to_le_bytes()));
         }
         current.hasher.update(&current.buffer);
-        current
-            .file
-            .write_all(&current.buffer)
-            .map_err(Error::io("write", &current.path))?;
+        current.file.write_all(&current.buffer).map_err(Error::io("write", &current.path))?;
         let start = current.tokens;
         current.tokens += piece.tokens.len() as u64;
         current.ends.push(current.tokens);
         current.bytes.push(piece.bytes);
         current.words.push(piece.words);
         current.hashes.push(piece.hash);
-        let segments = piece
-            .segments
-            .iter()
-            .map(|&(end, weight)| (start + u64::from(end), weight));
+        let segments = piece.segments.iter().map(|&(end, weight)| (start + u64::from(end), weight));
         current.segments.extend(segments);
         self.tokens += piece.tokens.len() as u64;
         self.documents += 1;
@@ -167,10 +154,7 @@ impl ShardWriter {
         header[16..20].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
         header[20..24].copy_from_slice(&(if self.wide { 4u32 } else { 2 }).to_le_bytes());
         current.hasher.update(&header);
-        current
-            .file
-            .write_all(&header)
-            .map_err(Error::io("write", &current.path))?;
+        current.file.write_all(&header).map_err(Error::io("write", &current.path))?;
         Ok(current)
     }
 
@@ -178,15 +162,8 @@ impl ShardWriter {
         let Some(mut current) = self.current.take() else {
             return Ok(());
         };
-        current
-            .file
-            .flush()
-            .map_err(Error::io("write", &current.path))?;
-        current
-            .file
-            .get_ref()
-            .sync_all()
-            .map_err(Error::io("write", &current.path))?;
+        current.file.flush().map_err(Error::io("write", &current.path))?;
+        current.file.get_ref().sync_all().map_err(Error::io("write", &current.path))?;
         let index = current.index();
         let path = self.folder.join(format!("{}.index", current.name));
         let mut file = File::create_new(&path).map_err(Error::io("create", &path))?;
@@ -226,11 +203,7 @@ impl Current {
         out.extend(self.words.iter().flat_map(|words| words.to_le_bytes()));
         out.extend(self.hashes.iter().flatten());
         out.extend(self.segments.iter().flat_map(|(end, _)| end.to_le_bytes()));
-        out.extend(
-            self.segments
-                .iter()
-                .flat_map(|(_, weight)| weight.to_le_bytes()),
-        );
+        out.extend(self.segments.iter().flat_map(|(_, weight)| weight.to_le_bytes()));
         out.extend(self.segments.iter().flat_map(|_| TEXT.to_le_bytes()));
         out.extend(self.segments.iter().flat_map(|_| u32::MAX.to_le_bytes()));
         out
@@ -256,9 +229,7 @@ pub(crate) struct Shard {
 impl Shard {
     /// Opens and checks `name.tokens` and `name.index`.
     pub(crate) fn open(folder: &Path, name: &str, vocab_size: usize) -> Result<Shard> {
-        let safe = name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let safe = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if !safe || name.is_empty() {
             return Err(Error::corrupt(folder, format!("names a shard {name:?}")));
         }
@@ -271,16 +242,12 @@ impl Shard {
     fn from_parts(tokens: Bytes, index: Bytes, path: PathBuf, vocab_size: usize) -> Result<Shard> {
         let (bytes, head) = (tokens.as_slice(), index.as_slice());
         if bytes.len() < HEADER || &bytes[..16] != TOKENS_MAGIC {
-            return Err(Error::corrupt(
-                &path,
-                "is no file of tokens, or is truncated",
-            ));
+            return Err(Error::corrupt(&path, "is no file of tokens, or is truncated"));
         }
         let width = match (u32_at(bytes, 16), u32_at(bytes, 20)) {
             (FORMAT_VERSION, width @ (2 | 4)) => width as usize,
             (version, width) => {
-                let what =
-                    format!("has version {version} and {width} bytes a token, which is unknown");
+                let what = format!("has version {version} and {width} bytes a token, which is unknown");
                 return Err(Error::corrupt(&path, what));
             }
         };
@@ -290,26 +257,18 @@ impl Shard {
         let count = ((bytes.len() - HEADER) / width) as u64;
         let index_path = path.with_extension("index");
         if head.len() < HEADER || &head[..16] != INDEX_MAGIC || u32_at(head, 16) != FORMAT_VERSION {
-            return Err(Error::corrupt(
-                &index_path,
-                "is no index, or is truncated, or has another version",
-            ));
+            return Err(Error::corrupt(&index_path, "is no index, or is truncated, or has another version"));
         }
         let (documents, segments) = (u64_at(head, 24), u64_at(head, 32));
         let size = documents
             .checked_mul(DOCUMENT)
             .zip(segments.checked_mul(SEGMENT))
-            .and_then(|(documents, segments)| {
-                documents.checked_add(segments)?.checked_add(HEADER as u64)
-            });
+            .and_then(|(documents, segments)| documents.checked_add(segments)?.checked_add(HEADER as u64));
         if size != Some(head.len() as u64) {
             return Err(Error::corrupt(&index_path, "is truncated"));
         }
         if u64_at(head, 40) != count {
-            return Err(Error::corrupt(
-                &path,
-                "does not have the tokens that its index says",
-            ));
+            return Err(Error::corrupt(&path, "does not have the tokens that its index says"));
         }
         let mut shard = Shard {
             wide: width == 4,
@@ -324,9 +283,7 @@ impl Shard {
             index,
             path,
         };
-        shard
-            .check()
-            .map_err(|what| Error::corrupt(&index_path, what))?;
+        shard.check().map_err(|what| Error::corrupt(&index_path, what))?;
         Ok(shard)
     }
 
@@ -341,11 +298,7 @@ impl Shard {
             }
             last = end;
             // Every document ends with one of its segments.
-            let mut before = if segment == 0 {
-                0
-            } else {
-                self.segment_end(segment - 1)
-            };
+            let mut before = if segment == 0 { 0 } else { self.segment_end(segment - 1) };
             loop {
                 if segment == self.segments {
                     return Err("has a document without segments");
@@ -372,10 +325,7 @@ impl Shard {
                 return Err("has a weight that is negative or not finite");
             }
             self.uniform &= weight == 1.0;
-            if u32_at(
-                self.index.as_slice(),
-                self.segment_array() + self.segments * 12 + segment * 4,
-            ) != TEXT
+            if u32_at(self.index.as_slice(), self.segment_array() + self.segments * 12 + segment * 4) != TEXT
             {
                 return Err("has segments that are not text, which this version cannot read");
             }
@@ -396,25 +346,15 @@ impl Shard {
     }
 
     pub(crate) fn document_start(&self, document: usize) -> u64 {
-        if document == 0 {
-            0
-        } else {
-            self.document_end(document - 1)
-        }
+        if document == 0 { 0 } else { self.document_end(document - 1) }
     }
 
     pub(crate) fn document_bytes(&self, document: usize) -> u32 {
-        u32_at(
-            self.index.as_slice(),
-            HEADER + self.documents * 8 + document * 4,
-        )
+        u32_at(self.index.as_slice(), HEADER + self.documents * 8 + document * 4)
     }
 
     pub(crate) fn document_words(&self, document: usize) -> u32 {
-        u32_at(
-            self.index.as_slice(),
-            HEADER + self.documents * 12 + document * 4,
-        )
+        u32_at(self.index.as_slice(), HEADER + self.documents * 12 + document * 4)
     }
 
     pub(crate) fn document_hash(&self, document: usize) -> [u8; 16] {
@@ -428,11 +368,7 @@ impl Shard {
 
     /// The document that holds a token of the shard.
     pub(crate) fn document_of(&self, token: u64) -> usize {
-        first_above(
-            self.documents,
-            |document| self.document_end(document),
-            token,
-        )
+        first_above(self.documents, |document| self.document_end(document), token)
     }
 
     fn segment_array(&self) -> usize {
@@ -444,10 +380,7 @@ impl Shard {
     }
 
     pub(crate) fn segment_weight(&self, segment: usize) -> f32 {
-        f32::from_bits(u32_at(
-            self.index.as_slice(),
-            self.segment_array() + self.segments * 8 + segment * 4,
-        ))
+        f32::from_bits(u32_at(self.index.as_slice(), self.segment_array() + self.segments * 8 + segment * 4))
     }
 
     /// The segment that holds a token of the shard.
@@ -481,10 +414,7 @@ impl Shard {
         if largest >= self.vocab_size && !out.is_empty() {
             return Err(Error::corrupt(
                 &self.path,
-                format!(
-                    "holds the token {largest}, beyond its vocabulary of {}",
-                    self.vocab_size
-                ),
+                format!("holds the token {largest}, beyond its vocabulary of {}", self.vocab_size),
             ));
         }
         Ok(())
@@ -508,18 +438,12 @@ fn first_above(count: usize, end: impl Fn(usize) -> u64, value: u64) -> usize {
 /// Out of range reads 0; ranges are checked on opening, so that is never asked.
 #[inline]
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    bytes
-        .get(at..at + 8)
-        .and_then(|b| b.try_into().ok())
-        .map_or(0, u64::from_le_bytes)
+    bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
 }
 
 #[inline]
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes
-        .get(at..at + 4)
-        .and_then(|b| b.try_into().ok())
-        .map_or(0, u32::from_le_bytes)
+    bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
 
 #[cfg(test)]
@@ -549,15 +473,9 @@ mod tests {
     fn what_is_written_is_read() {
         for vocab_size in [300, 70_000] {
             let folder = tempfile::tempdir().unwrap();
-            let pieces = [
-                piece(&[0, 5, 6], &[(3, 1.0)]),
-                piece(&[0, 9, 7, 299], &[(2, 0.0), (4, 0.5)]),
-            ];
+            let pieces = [piece(&[0, 5, 6], &[(3, 1.0)]), piece(&[0, 9, 7, 299], &[(2, 0.0), (4, 0.5)])];
             let entries = write(folder.path(), &pieces, vocab_size, 1000);
-            assert_eq!(
-                (entries.len(), entries[0].tokens, entries[0].documents),
-                (1, 7, 2)
-            );
+            assert_eq!((entries.len(), entries[0].tokens, entries[0].documents), (1, 7, 2));
             let shard = Shard::open(folder.path(), "train-00000", vocab_size).unwrap();
             let mut tokens = [0; 5];
             shard.read(2, &mut tokens).unwrap();
@@ -576,10 +494,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pieces = vec![piece(&[0, 1, 2], &[(3, 1.0)]); 5];
         let entries = write(folder.path(), &pieces, 300, 7);
-        assert_eq!(
-            entries.iter().map(|e| e.documents).collect::<Vec<_>>(),
-            [2, 2, 1]
-        );
+        assert_eq!(entries.iter().map(|e| e.documents).collect::<Vec<_>>(), [2, 2, 1]);
     }
 
     #[test]

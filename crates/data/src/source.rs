@@ -28,11 +28,7 @@ pub struct Source {
 impl Source {
     /// A source without a weight of its own.
     pub fn new(path: impl Into<String>) -> Self {
-        Source {
-            path: path.into(),
-            weight: None,
-            holdout: None,
-        }
+        Source { path: path.into(), weight: None, holdout: None }
     }
 }
 
@@ -50,10 +46,7 @@ impl FromStr for Source {
                     "source {text:?}: write it as path=weight with a positive weight"
                 )));
             }
-            return Ok(Source {
-                weight: Some(weight),
-                ..Source::new(path)
-            });
+            return Ok(Source { weight: Some(weight), ..Source::new(path) });
         }
         Ok(Source::new(text))
     }
@@ -77,9 +70,7 @@ pub(crate) struct InputFile {
 /// sources name belongs to the first.
 pub(crate) fn resolve(sources: &[Source], exclude: &[String]) -> Result<Vec<InputFile>> {
     if sources.is_empty() {
-        return Err(Error::Config(
-            "no input: name a file, a folder or a glob".into(),
-        ));
+        return Err(Error::Config("no input: name a file, a folder or a glob".into()));
     }
     let exclude = exclusions(exclude)?;
     let mut files: Vec<InputFile> = Vec::new();
@@ -105,8 +96,7 @@ pub(crate) fn resolve(sources: &[Source], exclude: &[String]) -> Result<Vec<Inpu
                 let mut all = Vec::new();
                 walk(&base, &base, &exclude, &mut all, 0)?;
                 found.extend(
-                    all.into_iter()
-                        .filter(|file| matcher.is_match(file.strip_prefix(&base).unwrap_or(file))),
+                    all.into_iter().filter(|file| matcher.is_match(file.strip_prefix(&base).unwrap_or(file))),
                 );
             }
         }
@@ -115,13 +105,7 @@ pub(crate) fn resolve(sources: &[Source], exclude: &[String]) -> Result<Vec<Inpu
             let identity = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
             if seen.insert(identity) {
                 let name = path.to_string_lossy().replace('\\', "/");
-                files.push(InputFile {
-                    path,
-                    name,
-                    source: index,
-                    bytes,
-                    explicit,
-                });
+                files.push(InputFile { path, name, source: index, bytes, explicit });
             }
         }
         if files.len() == before {
@@ -139,13 +123,7 @@ pub(crate) fn resolve(sources: &[Source], exclude: &[String]) -> Result<Vec<Inpu
 const DEEPEST: usize = 64;
 
 /// Files below a folder, sorted by name; names that begin with a dot are left out.
-fn walk(
-    root: &Path,
-    folder: &Path,
-    exclude: &GlobSet,
-    found: &mut Vec<PathBuf>,
-    depth: usize,
-) -> Result<()> {
+fn walk(root: &Path, folder: &Path, exclude: &GlobSet, found: &mut Vec<PathBuf>, depth: usize) -> Result<()> {
     if depth > DEEPEST {
         return Err(Error::Config(format!(
             "folder {} is nested more than {DEEPEST} deep; is it a link to its own parent?",
@@ -179,9 +157,7 @@ fn walk(
 fn excluded(exclude: &GlobSet, root: &Path, path: &Path) -> bool {
     exclude.is_match(path)
         || path.file_name().is_some_and(|name| exclude.is_match(name))
-        || path
-            .strip_prefix(root)
-            .is_ok_and(|below| exclude.is_match(below))
+        || path.strip_prefix(root).is_ok_and(|below| exclude.is_match(below))
 }
 
 fn exclusions(patterns: &[String]) -> Result<GlobSet> {
@@ -216,14 +192,7 @@ mod tests {
 
     fn tree() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        for name in [
-            "b.txt",
-            "a.md",
-            "sub/c.txt",
-            "sub/deep/d.txt",
-            ".hidden/e.txt",
-            "sub/x-large.txt",
-        ] {
+        for name in ["b.txt", "a.md", "sub/c.txt", "sub/deep/d.txt", ".hidden/e.txt", "sub/x-large.txt"] {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, name).unwrap();
@@ -235,10 +204,7 @@ mod tests {
         let sources: Vec<_> = sources.iter().map(Source::new).collect();
         let exclude: Vec<_> = exclude.iter().map(|e| e.to_string()).collect();
         let files = resolve(&sources, &exclude).unwrap();
-        files
-            .iter()
-            .map(|f| f.path.file_name().unwrap().to_string_lossy().into_owned())
-            .collect()
+        files.iter().map(|f| f.path.file_name().unwrap().to_string_lossy().into_owned()).collect()
     }
 
     #[test]
@@ -248,10 +214,7 @@ mod tests {
         let all = names(std::slice::from_ref(&root), &[]);
         assert_eq!(all, ["a.md", "b.txt", "c.txt", "d.txt", "x-large.txt"]);
         assert_eq!(names(&[format!("{root}/*.txt")], &[]), ["b.txt"]);
-        assert_eq!(
-            names(&[format!("{root}/**/*.txt")], &["*-large*"]),
-            ["b.txt", "c.txt", "d.txt"]
-        );
+        assert_eq!(names(&[format!("{root}/**/*.txt")], &["*-large*"]), ["b.txt", "c.txt", "d.txt"]);
         assert_eq!(
             names(&[format!("{root}/sub"), root.clone()], &["deep"]),
             ["c.txt", "x-large.txt", "a.md", "b.txt"]
@@ -260,27 +223,17 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let error = resolve(&[Source::new("/no/such/place")], &[])
-            .unwrap_err()
-            .to_string();
+        let error = resolve(&[Source::new("/no/such/place")], &[]).unwrap_err().to_string();
         assert!(error.contains("/no/such/place"), "{error}");
         let folder = tempfile::tempdir().unwrap();
         let empty = folder.path().to_string_lossy().into_owned();
-        assert!(
-            resolve(&[Source::new(empty)], &[])
-                .unwrap_err()
-                .to_string()
-                .contains("no files")
-        );
+        assert!(resolve(&[Source::new(empty)], &[]).unwrap_err().to_string().contains("no files"));
     }
 
     #[test]
     fn weights_are_read_off_the_path() {
         let source: Source = "books/*.gz=0.25".parse().unwrap();
-        assert_eq!(
-            (source.path.as_str(), source.weight),
-            ("books/*.gz", Some(0.25))
-        );
+        assert_eq!((source.path.as_str(), source.weight), ("books/*.gz", Some(0.25)));
         assert_eq!("a=b".parse::<Source>().unwrap().path, "a=b");
         assert!("a=-1".parse::<Source>().is_err());
         assert!("a=nan".parse::<Source>().is_err());

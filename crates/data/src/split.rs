@@ -43,10 +43,7 @@ impl Split {
             let opened = Shard::open(folder, &shard.name, manifest.tokenizer.vocab_size)?;
             if opened.tokens() != shard.tokens || opened.documents() as u64 != shard.documents {
                 let path = folder.join(format!("{}.tokens", shard.name));
-                return Err(Error::corrupt(
-                    &path,
-                    "is not the file that the manifest describes",
-                ));
+                return Err(Error::corrupt(&path, "is not the file that the manifest describes"));
             }
             tokens += opened.tokens();
             documents += opened.documents() as u64;
@@ -58,15 +55,7 @@ impl Split {
         }
         let path = folder.join(crate::manifest::FILE);
         let groups = groups(manifest, span, tokens).map_err(|what| Error::corrupt(&path, what))?;
-        Ok(Split {
-            shards,
-            token_starts,
-            document_starts,
-            bytes,
-            words,
-            eos: eos as i32,
-            groups,
-        })
+        Ok(Split { shards, token_starts, document_starts, bytes, words, eos: eos as i32, groups })
     }
 
     /// Tokens, with one for the beginning of each document.
@@ -112,14 +101,9 @@ impl Split {
 
     /// Copies tokens from `start` on.
     pub fn read(&self, mut start: u64, mut out: &mut [i32]) -> Result<()> {
-        if start
-            .checked_add(out.len() as u64)
-            .is_none_or(|end| end > self.tokens())
-        {
+        if start.checked_add(out.len() as u64).is_none_or(|end| end > self.tokens()) {
             let end = self.tokens();
-            return Err(Error::Config(format!(
-                "token {start} and on: the split has {end}"
-            )));
+            return Err(Error::Config(format!("token {start} and on: the split has {end}")));
         }
         while !out.is_empty() {
             let shard = self.shard_of(start);
@@ -149,15 +133,8 @@ impl Split {
     }
 
     fn place(&self, document: u64) -> (usize, usize) {
-        assert!(
-            document < self.documents(),
-            "document {document} of {}",
-            self.documents()
-        );
-        let shard = self
-            .document_starts
-            .partition_point(|&start| start <= document)
-            - 1;
+        assert!(document < self.documents(), "document {document} of {}", self.documents());
+        let shard = self.document_starts.partition_point(|&start| start <= document) - 1;
         (shard, (document - self.document_starts[shard]) as usize)
     }
 
@@ -168,8 +145,7 @@ impl Split {
     pub fn document(&self, document: u64) -> Range<u64> {
         let (shard, inside) = self.place(document);
         let start = self.token_starts[shard];
-        start + self.shards[shard].document_start(inside)
-            ..start + self.shards[shard].document_end(inside)
+        start + self.shards[shard].document_start(inside)..start + self.shards[shard].document_end(inside)
     }
 
     /// First 16 bytes of the content hash of a document.
@@ -203,13 +179,7 @@ impl Split {
     /// Fills a part of a batch, from place `at` on, with up to `most` tokens from token `start` on, all of
     /// one document and seeing only each other; returns how many.
     #[inline]
-    pub(crate) fn fill_part(
-        &self,
-        start: u64,
-        most: usize,
-        at: usize,
-        batch: &mut Batch,
-    ) -> Result<usize> {
+    pub(crate) fn fill_part(&self, start: u64, most: usize, at: usize, batch: &mut Batch) -> Result<usize> {
         let index = self.shard_of(start);
         let shard = &self.shards[index];
         let from = start - self.token_starts[index];
@@ -267,28 +237,17 @@ fn groups(
         let Some(weight) = source.weight else {
             continue;
         };
-        if span
-            .start
-            .checked_add(span.tokens)
-            .is_none_or(|end| end > tokens)
+        if span.start.checked_add(span.tokens).is_none_or(|end| end > tokens)
             || !(weight.is_finite() && weight > 0.0)
         {
             return Err(format!("describes source {:?} wrongly", source.path));
         }
         if span.tokens > 0 {
-            groups.push(Group {
-                start: span.start,
-                tokens: span.tokens,
-                weight,
-            });
+            groups.push(Group { start: span.start, tokens: span.tokens, weight });
         }
     }
     if groups.is_empty() && tokens > 0 {
-        groups.push(Group {
-            start: 0,
-            tokens,
-            weight: 1.0,
-        });
+        groups.push(Group { start: 0, tokens, weight: 1.0 });
     }
     Ok(groups)
 }

@@ -32,15 +32,12 @@ static VARIANTS: LazyLock<Vec<(Tokenizer, tokenizers::Tokenizer)>> = LazyLock::n
     let mut other: serde_json::Value = serde_json::from_str(text).unwrap();
     other["pre_tokenizer"] = gpt2;
     let expected = [SplitRule::Llama3, SplitRule::Gpt2];
-    let variants = [llama, other]
-        .into_iter()
-        .zip(expected)
-        .map(|(json, rule)| {
-            let tokenizer = Tokenizer::from_json(json.to_string().into_bytes(), None).unwrap();
-            assert_eq!(tokenizer.split_rule(), Some(rule));
-            let reference = reference(tokenizer.json());
-            (tokenizer, reference)
-        });
+    let variants = [llama, other].into_iter().zip(expected).map(|(json, rule)| {
+        let tokenizer = Tokenizer::from_json(json.to_string().into_bytes(), None).unwrap();
+        assert_eq!(tokenizer.split_rule(), Some(rule));
+        let reference = reference(tokenizer.json());
+        (tokenizer, reference)
+    });
     variants.collect()
 });
 
@@ -55,24 +52,10 @@ fn check(pair: &(Tokenizer, tokenizers::Tokenizer), text: &str) {
     pair.0.encode_ordinary(text, &mut found).unwrap();
     let expected = pair.1.encode_fast(text, false).unwrap();
     if found != expected.get_ids() {
-        let at = found
-            .iter()
-            .zip(expected.get_ids())
-            .take_while(|(a, b)| a == b)
-            .count();
+        let at = found.iter().zip(expected.get_ids()).take_while(|(a, b)| a == b).count();
         let seen = pair.0.decode(&found[..at]);
-        let tail: String = seen
-            .chars()
-            .rev()
-            .take(20)
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-            .collect();
-        panic!(
-            "token {at} differs, behind {tail:?} in {:?}",
-            &text.chars().take(80).collect::<String>()
-        );
+        let tail: String = seen.chars().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect();
+        panic!("token {at} differs, behind {tail:?} in {:?}", &text.chars().take(80).collect::<String>());
     }
     assert_eq!(pair.0.decode(&found), text);
 }
@@ -110,14 +93,8 @@ proptest! {
 fn every_character() {
     // Each alone between letters, digits and spaces, in blocks small enough to name the place.
     let characters: Vec<char> = (0..0x11_0000).filter_map(char::from_u32).collect();
-    for block in characters
-        .chunks(4096)
-        .filter(|block| block[0] < '\u{30000}')
-    {
-        let text: String = block
-            .iter()
-            .flat_map(|&c| ['a', c, c, ' ', c, '1', '\n'])
-            .collect();
+    for block in characters.chunks(4096).filter(|block| block[0] < '\u{30000}') {
+        let text: String = block.iter().flat_map(|&c| ['a', c, c, ' ', c, '1', '\n']).collect();
         check(&TRAINED, &text);
         check(&VARIANTS[1], &text);
     }
@@ -125,12 +102,7 @@ fn every_character() {
 
 #[test]
 fn real_text_has_the_same_ids() {
-    for name in [
-        "tinyshakespeare.txt",
-        "rust-rfcs.jsonl.gz",
-        "python-stdlib.jsonl.gz",
-        "peps.parquet",
-    ] {
+    for name in ["tinyshakespeare.txt", "rust-rfcs.jsonl.gz", "python-stdlib.jsonl.gz", "peps.parquet"] {
         let Some(path) = real_text(name) else { return };
         let documents = data::read_file(&path).unwrap();
         let mut bytes = 0;
@@ -173,10 +145,7 @@ fn bytes_are_their_own_ids() {
     );
     let mut special = tokenizers::Tokenizer::from_bytes(tokenizer.json()).unwrap();
     special.set_encode_special_tokens(false);
-    assert_eq!(
-        special.encode("<|endoftext|>", false).unwrap().get_ids(),
-        [tokenizer.eos()]
-    );
+    assert_eq!(special.encode("<|endoftext|>", false).unwrap().get_ids(), [tokenizer.eos()]);
     assert_eq!(special.decode(&[104, 105, 256], true).unwrap(), "hi");
 }
 
@@ -193,28 +162,19 @@ fn a_tokenizer_of_another_kind_is_encoded_by_the_crate() {
     assert!(tokenizer.slow_reason().unwrap().contains("not BPE"));
     assert_eq!((tokenizer.vocab_size(), tokenizer.eos()), (4, 3));
     let mut ids = Vec::new();
-    tokenizer
-        .encode_ordinary("hello there world", &mut ids)
-        .unwrap();
+    tokenizer.encode_ordinary("hello there world", &mut ids).unwrap();
     assert_eq!(ids, [1, 0, 2]);
 }
 
 #[test]
 fn what_is_no_tokenizer_says_so() {
-    let open = |text: &str| {
-        Tokenizer::from_json(text.into(), None)
-            .unwrap_err()
-            .to_string()
-    };
+    let open = |text: &str| Tokenizer::from_json(text.into(), None).unwrap_err().to_string();
     assert!(open("").contains("not a tokenizer.json"));
     assert!(open("[]").contains("not a tokenizer.json"));
     assert!(open(r#"{"model":{}}"#).contains("without a vocabulary"));
     assert!(open(r#"{"model":{"type":"BPE","vocab":{}}}"#).contains("empty vocabulary"));
     assert!(open(r#"{"model":{"type":"BPE","vocab":{"a":0}}}"#).contains("no end-of-text token"));
-    assert!(
-        open(r#"{"model":{"type":"BPE","vocab":{"a":99999999999}}}"#)
-            .contains("beyond any vocabulary")
-    );
+    assert!(open(r#"{"model":{"type":"BPE","vocab":{"a":99999999999}}}"#).contains("beyond any vocabulary"));
 }
 
 proptest! {

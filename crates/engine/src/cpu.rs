@@ -2,7 +2,9 @@
 
 use crate::plan::{InputPlan, Place};
 use crate::store::arena;
-use crate::{Call, Data, DType, Device, Error, Executable, Graph, Layout, Memory, Output, Plan, Store, Value};
+use crate::{
+    Call, DType, Data, Device, Error, Executable, Graph, Layout, Memory, Output, Plan, Store, Value,
+};
 use kernels::{Arena, Cpu, Views};
 use std::sync::Arc;
 
@@ -29,7 +31,13 @@ impl Device for CpuDevice {
         Store::new(layout)
     }
 
-    fn plan(&self, graph: &Graph, outputs: &[Output], params: &Layout, state: &Layout) -> Result<Plan, Error> {
+    fn plan(
+        &self,
+        graph: &Graph,
+        outputs: &[Output],
+        params: &Layout,
+        state: &Layout,
+    ) -> Result<Plan, Error> {
         crate::plan(graph, outputs, params, state, self.cpu.threads())
     }
 
@@ -66,7 +74,9 @@ impl CpuExecutable {
         let Some((low, high)) = input.bounds else { return Ok(()) };
         match data.iter().position(|&x| i64::from(x) < low || i64::from(x) >= high) {
             None => Ok(()),
-            Some(index) => Err(Error::Index { name: name.into(), index, value: data[index].into(), low, high }),
+            Some(index) => {
+                Err(Error::Index { name: name.into(), index, value: data[index].into(), low, high })
+            }
         }
     }
 }
@@ -84,7 +94,11 @@ impl Executable for CpuExecutable {
             Data::I32(x) => (DType::I32, x.len()),
         };
         if place.ty.dtype != dtype || place.ty.len() != len {
-            return Err(Error::Size { name: input.into(), expected: place.ty.to_string(), got: format!("{dtype:?}[{len}]") });
+            return Err(Error::Size {
+                name: input.into(),
+                expected: place.ty.to_string(),
+                got: format!("{dtype:?}[{len}]"),
+            });
         }
         match data {
             Data::F32(x) => self.work.write(place.span).copy_from_slice(x),
@@ -126,7 +140,9 @@ impl Executable for CpuExecutable {
                 match *place {
                     Place::Work(span) => views.write(0, span),
                     Place::State(span) => views.write(1, span),
-                    Place::Param(_) | Place::Constant(_) => unreachable!("operations write to the arena and states"),
+                    Place::Param(_) | Place::Constant(_) => {
+                        unreachable!("operations write to the arena and states")
+                    }
                 }
             }
             node.operation.run(&self.cpu, Call { inputs: &node.inputs, outputs: &node.outputs }, &mut views);

@@ -18,7 +18,8 @@ pub trait Device: Send + Sync {
     fn store(&self, layout: &Arc<Layout>) -> Result<Store, Error>;
 
     /// Offsets, costs and memory of a graph, without allocating anything.
-    fn plan(&self, graph: &Graph, outputs: &[Output], params: &Layout, state: &Layout) -> Result<Plan, Error>;
+    fn plan(&self, graph: &Graph, outputs: &[Output], params: &Layout, state: &Layout)
+    -> Result<Plan, Error>;
 
     /// Plans and allocates: everything that the graph needs in a run is held from now on.
     fn compile(

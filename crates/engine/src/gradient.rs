@@ -67,7 +67,11 @@ impl Backward<'_> {
     }
 
     /// Applies a further operation.
-    pub fn apply(&mut self, operation: impl Operation + 'static, inputs: &[Value]) -> Result<Vec<Value>, Error> {
+    pub fn apply(
+        &mut self,
+        operation: impl Operation + 'static,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>, Error> {
         self.graph.apply(operation, inputs)
     }
 

@@ -106,11 +106,19 @@ impl Graph {
     }
 
     /// Applies an operation; its shape rule decides.
-    pub fn apply(&mut self, operation: impl Operation + 'static, inputs: &[Value]) -> Result<Vec<Value>, Error> {
+    pub fn apply(
+        &mut self,
+        operation: impl Operation + 'static,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>, Error> {
         self.apply_arc(Arc::new(operation), inputs)
     }
 
-    pub(crate) fn apply_arc(&mut self, operation: Arc<dyn Operation>, inputs: &[Value]) -> Result<Vec<Value>, Error> {
+    pub(crate) fn apply_arc(
+        &mut self,
+        operation: Arc<dyn Operation>,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>, Error> {
         let types: Vec<Type> = inputs.iter().map(|&v| self.ty(v).clone()).collect();
         let outputs = operation.infer(&types).map_err(|reason| Error::Shape {
             operation: operation.name(),
@@ -118,11 +126,8 @@ impl Graph {
             inputs: types.iter().map(Type::to_string).collect(),
         })?;
         let node = self.nodes.len();
-        let outputs: Vec<Value> = outputs
-            .into_iter()
-            .enumerate()
-            .map(|(i, ty)| self.add(ty, Source::Node(node, i)))
-            .collect();
+        let outputs: Vec<Value> =
+            outputs.into_iter().enumerate().map(|(i, ty)| self.add(ty, Source::Node(node, i))).collect();
         self.nodes.push(Node { operation, inputs: inputs.to_vec(), outputs: outputs.clone() });
         Ok(outputs)
     }

@@ -103,13 +103,28 @@ impl Plan {
 }
 
 /// Plans `graph` for `threads` threads. Nothing is allocated.
-pub fn plan(graph: &Graph, outputs: &[Output], params: &Layout, state: &Layout, threads: usize) -> Result<Plan, Error> {
+pub fn plan(
+    graph: &Graph,
+    outputs: &[Output],
+    params: &Layout,
+    state: &Layout,
+    threads: usize,
+) -> Result<Plan, Error> {
     let mut graph = graph.clone();
     let bound = bind(&mut graph, outputs)?;
-    let kept: Vec<Value> = outputs.iter().filter_map(|o| if let Output::Keep(v) = o { Some(*v) } else { None }).collect();
+    let kept: Vec<Value> =
+        outputs.iter().filter_map(|o| if let Output::Keep(v) = o { Some(*v) } else { None }).collect();
     let order = order(&graph, kept.iter().chain(bound.keys()).copied());
 
-    let mut builder = Builder { graph: &graph, params, state, places: HashMap::new(), pieces: Vec::new(), constants: Vec::new(), constant_words: 0 };
+    let mut builder = Builder {
+        graph: &graph,
+        params,
+        state,
+        places: HashMap::new(),
+        pieces: Vec::new(),
+        constants: Vec::new(),
+        constant_words: 0,
+    };
     for (&value, name) in &bound {
         let place = builder.tensor("tensor", name, state, graph.ty(value))?;
         builder.places.insert(value, Place::State(place));
@@ -147,7 +162,11 @@ pub fn plan(graph: &Graph, outputs: &[Output], params: &Layout, state: &Layout, 
                     let place = builder.places.get(&graph.resolve(node.inputs[input])).copied();
                     let Some(place @ Place::State(_)) = place else {
                         let reason = "it overwrites its input, which must be a state".to_string();
-                        return Err(Error::Shape { operation: node.operation.name(), reason, inputs: vec![] });
+                        return Err(Error::Shape {
+                            operation: node.operation.name(),
+                            reason,
+                            inputs: vec![],
+                        });
                     };
                     builder.places.insert(v, place);
                 }
@@ -297,7 +316,8 @@ impl Builder<'_> {
     fn piece(&mut self, v: Value, first: usize, last: usize) -> Result<(), Error> {
         let ty = self.graph.ty(v);
         let bytes = ty.bytes().filter(|b| *b < isize::MAX as usize / 64);
-        let bytes = bytes.ok_or_else(|| Error::Memory { need_mb: f64::INFINITY, reason: format!("{ty} overflows") })?;
+        let bytes = bytes
+            .ok_or_else(|| Error::Memory { need_mb: f64::INFINITY, reason: format!("{ty} overflows") })?;
         self.pieces.push(Piece { owner: Owner::Value(v), words: bytes.div_ceil(4), first, last });
         Ok(())
     }
@@ -305,7 +325,11 @@ impl Builder<'_> {
     fn tensor(&self, kind: &'static str, name: &str, layout: &Layout, ty: &Type) -> Result<Span, Error> {
         let span = layout.span(name).ok_or_else(|| Error::Unknown { kind, name: name.into() })?;
         if layout.shape(name) != Some(&ty.shape) {
-            return Err(Error::Size { name: name.into(), expected: ty.to_string(), got: format!("{:?}", layout.shape(name)) });
+            return Err(Error::Size {
+                name: name.into(),
+                expected: ty.to_string(),
+                got: format!("{:?}", layout.shape(name)),
+            });
         }
         Ok(span)
     }

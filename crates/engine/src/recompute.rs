@@ -42,8 +42,11 @@ fn again(
     match *graph.source(v) {
         Source::Node(node, _) if node < forward && !keep.contains(&v) => {
             let node = graph.nodes[node].clone();
-            let inputs =
-                node.inputs.iter().map(|&i| again(graph, i, forward, keep, renamed)).collect::<Result<Vec<_>, _>>()?;
+            let inputs = node
+                .inputs
+                .iter()
+                .map(|&i| again(graph, i, forward, keep, renamed))
+                .collect::<Result<Vec<_>, _>>()?;
             let outputs = graph.apply_arc(node.operation, &inputs)?;
             for (old, new) in node.outputs.into_iter().zip(outputs) {
                 renamed.entry(old).or_insert(new);

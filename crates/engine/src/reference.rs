@@ -33,7 +33,11 @@ impl Tensor {
 ///
 /// # Errors
 /// A name that is not given, or an operation that has no reference (a gradient).
-pub fn evaluate(graph: &Graph, given: &HashMap<String, Tensor>, wanted: &[Value]) -> Result<Vec<Tensor>, Error> {
+pub fn evaluate(
+    graph: &Graph,
+    given: &HashMap<String, Tensor>,
+    wanted: &[Value],
+) -> Result<Vec<Tensor>, Error> {
     let mut known: HashMap<Value, Tensor> = HashMap::new();
     for v in graph.values() {
         let tensor = match graph.source(v) {
@@ -41,9 +45,10 @@ pub fn evaluate(graph: &Graph, given: &HashMap<String, Tensor>, wanted: &[Value]
                 Some(tensor) => tensor.clone(),
                 None => continue,
             },
-            Source::Constant(data) => {
-                Tensor { shape: graph.ty(v).shape.clone(), data: data.iter().map(|&x| f64::from(x)).collect() }
-            }
+            Source::Constant(data) => Tensor {
+                shape: graph.ty(v).shape.clone(),
+                data: data.iter().map(|&x| f64::from(x)).collect(),
+            },
             Source::Node(..) => continue,
         };
         known.insert(v, tensor);
@@ -55,8 +60,5 @@ pub fn evaluate(graph: &Graph, given: &HashMap<String, Tensor>, wanted: &[Value]
             known.extend(node.outputs.iter().copied().zip(outputs));
         }
     }
-    wanted
-        .iter()
-        .map(|v| known.get(v).cloned().ok_or(Error::NotKept(v.index())))
-        .collect()
+    wanted.iter().map(|v| known.get(v).cloned().ok_or(Error::NotKept(v.index()))).collect()
 }

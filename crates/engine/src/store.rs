@@ -26,11 +26,16 @@ impl Layout {
         let mut layout = Layout::default();
         for (name, shape) in tensors {
             let ty = Type::f32(shape);
-            let overflow = || Error::Memory { need_mb: f64::INFINITY, reason: format!("'{name}' {ty} overflows") };
+            let overflow =
+                || Error::Memory { need_mb: f64::INFINITY, reason: format!("'{name}' {ty} overflows") };
             let words = ty.bytes().ok_or_else(overflow)?.div_ceil(4);
             let end = words.checked_next_multiple_of(ALIGN).and_then(|w| w.checked_add(layout.words));
             if layout.index.insert(name.to_string(), layout.tensors.len()).is_some() {
-                return Err(Error::Size { name: name.into(), expected: "one tensor".into(), got: "two of that name".into() });
+                return Err(Error::Size {
+                    name: name.into(),
+                    expected: "one tensor".into(),
+                    got: "two of that name".into(),
+                });
             }
             let start = layout.words;
             layout.words = end.ok_or_else(overflow)?;
@@ -85,7 +90,8 @@ impl Store {
     }
 
     fn span(&self, name: &str, len: usize) -> Result<Span, Error> {
-        let span = self.layout.span(name).ok_or_else(|| Error::Unknown { kind: "tensor", name: name.into() })?;
+        let span =
+            self.layout.span(name).ok_or_else(|| Error::Unknown { kind: "tensor", name: name.into() })?;
         if span.len != len {
             return Err(Error::Size {
                 name: name.into(),
@@ -105,7 +111,8 @@ impl Store {
 
     /// A tensor as a new vector.
     pub fn get(&self, name: &str) -> Result<Vec<f32>, Error> {
-        let span = self.layout.span(name).ok_or_else(|| Error::Unknown { kind: "tensor", name: name.into() })?;
+        let span =
+            self.layout.span(name).ok_or_else(|| Error::Unknown { kind: "tensor", name: name.into() })?;
         Ok(self.arena.read(span).to_vec())
     }
 

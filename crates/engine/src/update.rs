@@ -76,14 +76,21 @@ struct Matrix {
 
 impl Optimiser {
     /// Moments (zero) for the parameters; `rules` must name each parameter once.
-    pub fn new(cpu: &Arc<Cpu>, params: &Arc<Layout>, rules: &[Rule], settings: Settings) -> Result<Optimiser, Error> {
+    pub fn new(
+        cpu: &Arc<Cpu>,
+        params: &Arc<Layout>,
+        rules: &[Rule],
+        settings: Settings,
+    ) -> Result<Optimiser, Error> {
         let (first, second) = moments(params, rules)?;
         let (mut adamw, mut muon): (Vec<Flat>, Vec<Matrix>) = (Vec::new(), Vec::new());
         let mut words = loss::sum_scratch(params.words());
         for name in params.names() {
             let rule = rules.iter().find(|r| r.name == name).cloned();
             let rule = rule.ok_or_else(|| Error::Unknown { kind: "update rule", name: name.into() })?;
-            let span = |layout: &Layout| layout.span(name).ok_or_else(|| Error::Unknown { kind: "moment", name: name.into() });
+            let span = |layout: &Layout| {
+                layout.span(name).ok_or_else(|| Error::Unknown { kind: "moment", name: name.into() })
+            };
             let (param, moment) = (span(params)?, span(&first)?);
             match (rule.kind, params.shape(name)) {
                 (Kind::Muon, Some(&[rows, columns])) => {
@@ -105,14 +112,27 @@ impl Optimiser {
         }
         let (first, second) = (Store::new(&Arc::new(first))?, Store::new(&Arc::new(second))?);
         let scratch = arena(words)?;
-        Ok(Optimiser { cpu: cpu.clone(), settings, params: params.clone(), first, second, adamw, muon, scratch })
+        Ok(Optimiser {
+            cpu: cpu.clone(),
+            settings,
+            params: params.clone(),
+            first,
+            second,
+            adamw,
+            muon,
+            scratch,
+        })
     }
 
     /// Bytes that an optimiser for these parameters and rules holds, without making it.
     pub fn bytes(params: &Layout, rules: &[Rule], threads: usize) -> Result<usize, Error> {
         let (first, second) = moments(params, rules)?;
         let matrices = rules.iter().filter(|r| r.kind == Kind::Muon).filter_map(|r| params.shape(&r.name));
-        let words = matrices.map(|s| muon_words(threads, s[0], s[s.len() - 1])).max().unwrap_or(0).max(loss::sum_scratch(params.words()));
+        let words = matrices
+            .map(|s| muon_words(threads, s[0], s[s.len() - 1]))
+            .max()
+            .unwrap_or(0)
+            .max(loss::sum_scratch(params.words()));
         Ok(first.bytes() + second.bytes() + words * 4)
     }
 
@@ -135,7 +155,14 @@ impl Optimiser {
 
     /// One update. The gradients are taken times `scale` (one over the weight of the batch, times
     /// the clip); `rate` is the schedule's; `step` counts from 1.
-    pub fn step(&mut self, params: &mut Store, grads: &Store, scale: f32, rate: f32, step: u64) -> Result<(), Error> {
+    pub fn step(
+        &mut self,
+        params: &mut Store,
+        grads: &Store,
+        scale: f32,
+        rate: f32,
+        step: u64,
+    ) -> Result<(), Error> {
         if !params.same_layout(&self.params) || !grads.same_layout(&self.params) {
             return Err(Error::Layout("parameter or gradient"));
         }
@@ -172,8 +199,11 @@ impl Flat {
     /// them is zero in all, and stays so.
     fn follows(&self, next: &Flat) -> bool {
         let joins = |a: Span, b: Span| (a.offset + a.len).next_multiple_of(crate::store::ALIGN) == b.offset;
-        let same = Rule { name: String::new(), ..self.rule.clone() } == Rule { name: String::new(), ..next.rule.clone() };
-        same && joins(self.param, next.param) && joins(self.first, next.first) && joins(self.second, next.second)
+        let same = Rule { name: String::new(), ..self.rule.clone() }
+            == Rule { name: String::new(), ..next.rule.clone() };
+        same && joins(self.param, next.param)
+            && joins(self.first, next.first)
+            && joins(self.second, next.second)
     }
 
     fn extend(&mut self, next: &Flat) {
@@ -202,7 +232,17 @@ fn muon_words(threads: usize, rows: usize, columns: usize) -> usize {
 const NEWTON_SCHULZ: (f32, f32, f32) = (3.4445, -4.7750, 2.0315);
 
 #[allow(clippy::too_many_arguments)]
-fn muon(cpu: &Cpu, matrix: &Matrix, momentum: f32, scale: f32, rate: f32, p: &mut [f32], g: &[f32], m: &mut [f32], scratch: &mut [f32]) {
+fn muon(
+    cpu: &Cpu,
+    matrix: &Matrix,
+    momentum: f32,
+    scale: f32,
+    rate: f32,
+    p: &mut [f32],
+    g: &[f32],
+    m: &mut [f32],
+    scratch: &mut [f32],
+) {
     let (rows, columns) = (matrix.rows, matrix.columns);
     let (small, large) = (rows.min(columns), rows.max(columns));
     let (x, rest) = scratch.split_at_mut((rows * columns).next_multiple_of(16));
@@ -233,7 +273,17 @@ fn muon(cpu: &Cpu, matrix: &Matrix, momentum: f32, scale: f32, rate: f32, p: &mu
         optim::axpby(cpu, b, gram, c, poly);
         if tall {
             // X is stored as its transpose: Xᵀ·(bA + cA²) with a symmetric factor.
-            gemm(cpu, large, small, small, View { data: x, row: columns, col: 1 }, square(poly), next, Init::Zero, work);
+            gemm(
+                cpu,
+                large,
+                small,
+                small,
+                View { data: x, row: columns, col: 1 },
+                square(poly),
+                next,
+                Init::Zero,
+                work,
+            );
         } else {
             gemm(cpu, small, large, small, square(poly), view(x), next, Init::Zero, work);
         }

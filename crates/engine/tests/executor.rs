@@ -4,7 +4,9 @@
 mod common;
 
 use engine::op::WeightedSum;
-use engine::{CpuDevice, Data, Device, Error, Graph, Layout, Output, Store, Type, Value, gradient, recompute};
+use engine::{
+    CpuDevice, Data, Device, Error, Graph, Layout, Output, Store, Type, Value, gradient, recompute,
+};
 use kernels::{Cpu, Isa};
 use std::alloc::{GlobalAlloc, Layout as Block, System};
 use std::cell::Cell;
@@ -65,7 +67,8 @@ fn net(remember: bool) -> Net {
     if !remember {
         recompute(&mut graph, forward, &layers).unwrap();
     }
-    let shapes: Vec<(&str, &[usize])> = NAMES.iter().map(|n| (*n, if n.starts_with('g') { &[24][..] } else { &[24, 24] })).collect();
+    let shapes: Vec<(&str, &[usize])> =
+        NAMES.iter().map(|n| (*n, if n.starts_with('g') { &[24][..] } else { &[24, 24] })).collect();
     Net { graph, loss, grads, layout: Arc::new(Layout::new(shapes).unwrap()) }
 }
 

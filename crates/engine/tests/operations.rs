@@ -54,7 +54,11 @@ fn gradients_equal_finite_differences() {
                 };
                 let slope = (at(step) - at(-step)) / (2.0 * step);
                 let (found, size) = (f64::from(got[i + 1][j]), slope.abs().max(1.0));
-                assert!((found - slope).abs() < 2e-5 * size, "{}: d{name}[{j}] is {found}, should be {slope}", case.name);
+                assert!(
+                    (found - slope).abs() < 2e-5 * size,
+                    "{}: d{name}[{j}] is {found}, should be {slope}",
+                    case.name
+                );
             }
         }
     }
@@ -72,7 +76,9 @@ fn bits_do_not_depend_on_threads_or_on_vector_width() {
         for threads in [2, 3, 7] {
             assert!(bits(Isa::best(), threads) == one, "{} with {threads} threads", case.name);
         }
-        for isa in Isa::available().into_iter().filter(|isa| *isa != Isa::Portable && Isa::best() != Isa::Portable) {
+        for isa in
+            Isa::available().into_iter().filter(|isa| *isa != Isa::Portable && Isa::best() != Isa::Portable)
+        {
             assert!(bits(isa, 2) == one, "{} on {isa}", case.name);
         }
     }

@@ -28,11 +28,7 @@ pub struct Capacity {
 impl Capacity {
     /// For `sequences` at once with the model's whole context.
     pub fn new(config: &Config, sequences: usize) -> Capacity {
-        Capacity {
-            sequences,
-            context: config.max_position_embeddings,
-            chunk: 256,
-        }
+        Capacity { sequences, context: config.max_position_embeddings, chunk: 256 }
     }
 }
 
@@ -111,44 +107,18 @@ impl Generator {
     ) -> Result<Generator> {
         let most = config.max_position_embeddings;
         for (name, value, good, expected) in [
-            (
-                "sequences",
-                capacity.sequences,
-                (1..=4096).contains(&capacity.sequences),
-                "1 to 4096",
-            ),
-            (
-                "context",
-                capacity.context,
-                (1..=most).contains(&capacity.context),
-                "1 to the model's context",
-            ),
-            (
-                "chunk",
-                capacity.chunk,
-                (1..=1 << 16).contains(&capacity.chunk),
-                "1 to 65536",
-            ),
+            ("sequences", capacity.sequences, (1..=4096).contains(&capacity.sequences), "1 to 4096"),
+            ("context", capacity.context, (1..=most).contains(&capacity.context), "1 to the model's context"),
+            ("chunk", capacity.chunk, (1..=1 << 16).contains(&capacity.chunk), "1 to 65536"),
         ] {
             if !good {
-                return Err(Error::Setting {
-                    name,
-                    value: value.to_string(),
-                    expected,
-                });
+                return Err(Error::Setting { name, value: value.to_string(), expected });
             }
         }
-        let capacity = Capacity {
-            chunk: capacity.chunk.max(capacity.sequences),
-            ..capacity
-        };
+        let capacity = Capacity { chunk: capacity.chunk.max(capacity.sequences), ..capacity };
         let slots = capacity.sequences * capacity.context;
         let caches = DecodeGraph::new(config, 1, 1, slots, capacity.context)?.caches;
-        let layout = Layout::new(
-            caches
-                .iter()
-                .map(|(name, shape)| (name.as_str(), shape.as_slice())),
-        )?;
+        let layout = Layout::new(caches.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))?;
         let layout = Arc::new(layout);
         Ok(Generator {
             cache: device.store(&layout)?,
@@ -171,10 +141,7 @@ impl Generator {
 
     /// Bytes of the cache and of the graphs compiled so far.
     pub fn memory(&self) -> usize {
-        let graphs = self
-            .steps
-            .values()
-            .map(|step| step.executable.memory().total());
+        let graphs = self.steps.values().map(|step| step.executable.memory().total());
         self.cache.layout().bytes() + graphs.sum::<usize>()
     }
 
@@ -193,15 +160,7 @@ impl Generator {
         let id = Id(self.next);
         self.next += 1;
         let tokens = request.prompt.clone();
-        self.waiting.push_back(Sequence {
-            id,
-            request,
-            sampler,
-            stop,
-            left,
-            tokens,
-            cached: 0,
-        });
+        self.waiting.push_back(Sequence { id, request, sampler, stop, left, tokens, cached: 0 });
         Ok(id)
     }
 
@@ -229,13 +188,7 @@ impl Generator {
         let Some(step) = self.steps.get_mut(&capacity) else {
             return Ok(updates);
         };
-        let drawn = step.run(
-            &parts,
-            &mut self.running,
-            self.capacity.context,
-            params,
-            &mut self.cache,
-        )?;
+        let drawn = step.run(&parts, &mut self.running, self.capacity.context, params, &mut self.cache)?;
         let vocab = self.config.vocab_size;
         for (row, place) in drawn.into_iter().enumerate() {
             let Some(sequence) = &mut self.running[place] else {
@@ -283,10 +236,7 @@ impl Generator {
                     index.keys().for_each(|&id| self.cancel(id));
                     self.drop_cancelled();
                     let position = completions[i].tokens.len();
-                    return Err(Error::NotFinite {
-                        sequence: i as u64,
-                        position,
-                    });
+                    return Err(Error::NotFinite { sequence: i as u64, position });
                 }
             }
         }
@@ -300,13 +250,7 @@ impl Generator {
             let mut text = String::new();
             sequence.stop.finish(&mut text);
             let finish = Some(Finish::Cancelled);
-            updates.push(Update {
-                id: sequence.id,
-                token: None,
-                logprob: None,
-                text,
-                finish,
-            });
+            updates.push(Update { id: sequence.id, token: None, logprob: None, text, finish });
         };
         for place in &mut self.running {
             if let Some(sequence) = place.as_mut().filter(|s| cancelled.contains(&s.id)) {
@@ -331,8 +275,7 @@ impl Generator {
         let open = |sequence: &Sequence| sequence.tokens.len() - sequence.cached;
         for decoding in [true, false] {
             for (place, sequence) in self.running.iter().enumerate() {
-                let Some(sequence) = sequence.as_ref().filter(|s| (open(s) == 1) == decoding)
-                else {
+                let Some(sequence) = sequence.as_ref().filter(|s| (open(s) == 1) == decoding) else {
                     continue;
                 };
                 let take = open(sequence).min(left);
@@ -346,15 +289,11 @@ impl Generator {
     }
 
     fn compile(&self, tokens: usize) -> Result<Step> {
-        let Capacity {
-            sequences, context, ..
-        } = self.capacity;
+        let Capacity { sequences, context, .. } = self.capacity;
         let rows = tokens.min(sequences);
         let graph = DecodeGraph::new(&self.config, tokens, rows, sequences * context, context)?;
         let cache = self.cache.layout();
-        let executable =
-            self.device
-                .compile(&graph.graph, &graph.outputs(), &self.params, cache)?;
+        let executable = self.device.compile(&graph.graph, &graph.outputs(), &self.params, cache)?;
         Ok(Step {
             executable,
             logits: graph.logits,
@@ -421,22 +360,14 @@ impl Step {
 impl Sequence {
     /// Draws the next token from its logits.
     fn advance(&mut self, logits: &[f32], tokenizer: &Tokenizer) -> Update {
-        let mut update = Update {
-            id: self.id,
-            token: None,
-            logprob: None,
-            text: String::new(),
-            finish: None,
-        };
+        let mut update =
+            Update { id: self.id, token: None, logprob: None, text: String::new(), finish: None };
         let Some(token) = self.sampler.draw(logits, self.tokens.len()) else {
             self.stop.finish(&mut update.text);
             update.finish = Some(Finish::NotFinite);
             return update;
         };
-        update.logprob = self
-            .request
-            .logprobs
-            .map(|top| TokenLogprob::new(logits, token, top));
+        update.logprob = self.request.logprobs.map(|top| TokenLogprob::new(logits, token, top));
         if self.request.end.contains(&token) {
             self.stop.finish(&mut update.text);
             update.finish = Some(Finish::Stop);
@@ -446,11 +377,7 @@ impl Sequence {
         self.sampler.accept(token);
         self.tokens.push(token);
         self.left -= 1;
-        let bytes = if tokenizer.is_special(token) {
-            &[]
-        } else {
-            tokenizer.token_bytes(token)
-        };
+        let bytes = if tokenizer.is_special(token) { &[] } else { tokenizer.token_bytes(token) };
         if self.stop.push(bytes, &mut update.text) {
             update.finish = Some(Finish::Stop);
         } else if self.left == 0 {

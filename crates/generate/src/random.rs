@@ -10,10 +10,7 @@ const KEY_STEPS: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for round in 0..10 {
         if round > 0 {
-            key = [
-                key[0].wrapping_add(KEY_STEPS[0]),
-                key[1].wrapping_add(KEY_STEPS[1]),
-            ];
+            key = [key[0].wrapping_add(KEY_STEPS[0]), key[1].wrapping_add(KEY_STEPS[1])];
         }
         let a = MULTIPLIERS[0] * u64::from(counter[0]);
         let b = MULTIPLIERS[1] * u64::from(counter[2]);
@@ -47,14 +44,9 @@ mod tests {
         assert_eq!(zeros, [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
         let ones = philox([u32::MAX; 4], [u32::MAX; 2]);
         assert_eq!(ones, [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
-        let digits_of_pi = philox(
-            [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
-            [0xa409_3822, 0x299f_31d0],
-        );
-        assert_eq!(
-            digits_of_pi,
-            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
-        );
+        let digits_of_pi =
+            philox([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]);
+        assert_eq!(digits_of_pi, [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]);
     }
 
     #[test]
@@ -63,9 +55,6 @@ mod tests {
         assert_eq!(x, uniform(1, 2, 3));
         assert!(x != uniform(2, 2, 3) && x != uniform(1, 3, 3) && x != uniform(1, 2, 4));
         let mean = (0..10_000).map(|i| uniform(7, 0, i)).sum::<f64>() / 1e4;
-        assert!(
-            (mean - 0.5).abs() < 4.0 * (1.0 / 12.0f64 / 1e4).sqrt(),
-            "{mean}"
-        );
+        assert!((mean - 0.5).abs() < 4.0 * (1.0 / 12.0f64 / 1e4).sqrt(), "{mean}");
     }
 }

@@ -48,12 +48,7 @@ impl Request {
         }
         if let Some(index) = self.prompt.iter().position(|&t| t as usize >= vocab) {
             let token = self.prompt[index];
-            return Err(Error::Token {
-                what: "prompt",
-                index,
-                token,
-                vocab,
-            });
+            return Err(Error::Token { what: "prompt", index, token, vocab });
         }
         self.sampling.check(vocab)?;
         let prompt = self.prompt.len();
@@ -61,18 +56,10 @@ impl Request {
         let asked = self.max_tokens.unwrap_or(room.max(1));
         if asked == 0 {
             let value = "0".into();
-            return Err(Error::Setting {
-                name: "max_tokens",
-                value,
-                expected: "at least 1",
-            });
+            return Err(Error::Setting { name: "max_tokens", value, expected: "at least 1" });
         }
         if asked > room {
-            return Err(Error::Context {
-                prompt,
-                asked,
-                context,
-            });
+            return Err(Error::Context { prompt, asked, context });
         }
         Ok(asked)
     }

@@ -56,64 +56,37 @@ impl Default for Sampling {
 impl Sampling {
     /// The most probable token, always.
     pub fn greedy() -> Sampling {
-        Sampling {
-            temperature: 0.0,
-            ..Sampling::default()
-        }
+        Sampling { temperature: 0.0, ..Sampling::default() }
     }
 
     /// Refuses settings out of range, and tokens that a vocabulary of `vocab` does not have.
     pub fn check(&self, vocab: usize) -> Result<()> {
         let refuse = |name, value: f32, good: bool, expected| match good {
             true => Ok(()),
-            false => Err(Error::Setting {
-                name,
-                value: value.to_string(),
-                expected,
-            }),
+            false => Err(Error::Setting { name, value: value.to_string(), expected }),
         };
         let t = self.temperature;
-        refuse(
-            "temperature",
-            t,
-            t >= 0.0 && t.is_finite(),
-            "0 (the most probable token) or more",
-        )?;
+        refuse("temperature", t, t >= 0.0 && t.is_finite(), "0 (the most probable token) or more")?;
         let p = self.top_p;
         refuse("top_p", p, p > 0.0 && p <= 1.0, "above 0, at most 1")?;
         let p = self.min_p;
         refuse("min_p", p, (0.0..=1.0).contains(&p), "0 to 1")?;
         let r = self.repetition_penalty;
-        refuse(
-            "repetition_penalty",
-            r,
-            r > 0.0 && r.is_finite(),
-            "above 0; 1 for none",
-        )?;
+        refuse("repetition_penalty", r, r > 0.0 && r.is_finite(), "above 0; 1 for none")?;
         let finite = "a finite number";
         let p = self.presence_penalty;
         refuse("presence_penalty", p, p.is_finite(), finite)?;
         let p = self.frequency_penalty;
         refuse("frequency_penalty", p, p.is_finite(), finite)?;
         let sum: f32 = self.bias.values().sum();
-        refuse(
-            "bias",
-            sum,
-            self.bias.values().all(|b| b.is_finite()),
-            finite,
-        )?;
+        refuse("bias", sum, self.bias.values().all(|b| b.is_finite()), finite)?;
         if self.allowed.as_ref().is_some_and(Vec::is_empty) {
             return Err(Error::Empty("the set of allowed tokens"));
         }
         let allowed = self.allowed.iter().flatten();
         for (index, &token) in allowed.chain(self.bias.keys()).enumerate() {
             if token as usize >= vocab {
-                return Err(Error::Token {
-                    what: "allowed or biased tokens",
-                    index,
-                    token,
-                    vocab,
-                });
+                return Err(Error::Token { what: "allowed or biased tokens", index, token, vocab });
             }
         }
         Ok(())
@@ -139,24 +112,13 @@ struct Count {
 
 impl Sampler {
     /// A sampler for the sequence of that number, with a prompt and a vocabulary.
-    pub fn new(
-        sampling: &Sampling,
-        sequence: u64,
-        prompt: &[u32],
-        vocab: usize,
-    ) -> Result<Sampler> {
+    pub fn new(sampling: &Sampling, sequence: u64, prompt: &[u32], vocab: usize) -> Result<Sampler> {
         sampling.check(vocab)?;
         let mut counts: BTreeMap<u32, Count> = BTreeMap::new();
         for &token in prompt {
             counts.entry(token).or_default().prompt += 1;
         }
-        Ok(Sampler {
-            sampling: sampling.clone(),
-            sequence,
-            counts,
-            logits: Vec::new(),
-            kept: Vec::new(),
-        })
+        Ok(Sampler { sampling: sampling.clone(), sequence, counts, logits: Vec::new(), kept: Vec::new() })
     }
 
     /// Takes note of a token of the answer.
@@ -181,11 +143,7 @@ impl Sampler {
             left -= weight;
         }
         // Rounding left a crumb: it is the last one's.
-        self.kept
-            .iter()
-            .rev()
-            .find(|(_, w)| *w > 0.0)
-            .map(|&(id, _)| id)
+        self.kept.iter().rev().find(|(_, w)| *w > 0.0).map(|&(id, _)| id)
     }
 
     /// The probabilities from which a token would be drawn, by id.
@@ -210,11 +168,7 @@ impl Sampler {
             s.repetition_penalty != 1.0 || s.presence_penalty != 0.0 || s.frequency_penalty != 0.0;
         for (&token, count) in self.counts.iter().filter(|_| penalised) {
             if let Some(x) = self.logits.get_mut(token as usize) {
-                *x = if *x > 0.0 {
-                    *x / s.repetition_penalty
-                } else {
-                    *x * s.repetition_penalty
-                };
+                *x = if *x > 0.0 { *x / s.repetition_penalty } else { *x * s.repetition_penalty };
                 if count.answer > 0 {
                     *x -= s.presence_penalty + s.frequency_penalty * count.answer as f32;
                 }
@@ -229,18 +183,9 @@ impl Sampler {
         let kept = &mut self.kept;
         kept.clear();
         match &s.allowed {
-            None => kept.extend(
-                self.logits
-                    .iter()
-                    .enumerate()
-                    .map(|(id, &x)| (id as u32, f64::from(x))),
-            ),
+            None => kept.extend(self.logits.iter().enumerate().map(|(id, &x)| (id as u32, f64::from(x)))),
             Some(allowed) => {
-                kept.extend(
-                    allowed
-                        .iter()
-                        .filter_map(|&id| Some((id, f64::from(logit(id)?)))),
-                );
+                kept.extend(allowed.iter().filter_map(|&id| Some((id, f64::from(logit(id)?)))));
                 kept.sort_unstable_by_key(|&(id, _)| id);
                 kept.dedup_by_key(|&mut (id, _)| id);
             }
@@ -262,8 +207,7 @@ impl Sampler {
             return Some(());
         }
         let temperature = f64::from(s.temperature);
-        kept.iter_mut()
-            .for_each(|(_, x)| *x = ((*x - best.1) / temperature).exp());
+        kept.iter_mut().for_each(|(_, x)| *x = ((*x - best.1) / temperature).exp());
         let by_weight = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
         if s.top_k > 0 && s.top_k < kept.len() {
             kept.select_nth_unstable_by(s.top_k - 1, by_weight);

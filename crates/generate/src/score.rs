@@ -35,8 +35,7 @@ impl Score {
         let text = tokenizer.decode_bytes(predicted);
         let space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
         let words = text.split(space).filter(|word| !word.is_empty()).count();
-        let bits_a =
-            |count: usize| (count > 0).then(|| nats / std::f64::consts::LN_2 / count as f64);
+        let bits_a = |count: usize| (count > 0).then(|| nats / std::f64::consts::LN_2 / count as f64);
         Score {
             tokens: tokens.to_vec(),
             logprobs,
@@ -80,10 +79,7 @@ fn windows(tokens: usize, context: usize) -> Vec<Window> {
     let mut end = context;
     while end + 1 < tokens {
         let start = windows.len() * stride;
-        windows.push(Window {
-            start,
-            first: end + 1,
-        });
+        windows.push(Window { start, first: end + 1 });
         end = start + context;
     }
     windows
@@ -99,22 +95,11 @@ impl Scorer {
     ) -> Result<Scorer> {
         if context == 0 || context > config.max_position_embeddings {
             let value = context.to_string();
-            return Err(Error::Setting {
-                name: "context",
-                value,
-                expected: "1 to the model's context",
-            });
+            return Err(Error::Setting { name: "context", value, expected: "1 to the model's context" });
         }
         let empty = device.store(&Arc::new(Layout::default()))?;
         let (config, params) = (config.clone(), params.clone());
-        Ok(Scorer {
-            device,
-            config,
-            params,
-            context,
-            empty,
-            graphs: BTreeMap::new(),
-        })
+        Ok(Scorer { device, config, params, context, empty, graphs: BTreeMap::new() })
     }
 
     /// Log-probabilities of the tokens, of the first none: nothing stands before it. To score all of
@@ -125,12 +110,7 @@ impl Scorer {
             return Err(Error::Empty("the text"));
         }
         if let Some(index) = tokens.iter().position(|&t| t as usize >= vocab) {
-            return Err(Error::Token {
-                what: "text",
-                index,
-                token: tokens[index],
-                vocab,
-            });
+            return Err(Error::Token { what: "text", index, token: tokens[index], vocab });
         }
         let mut logprobs = vec![None; tokens.len()];
         if tokens.len() == 1 {
@@ -150,18 +130,10 @@ impl Scorer {
             graph.run(windows, rows, seq, tokens, params, &mut self.empty)?;
             for (row, window) in windows.iter().enumerate() {
                 let end = (window.start + seq).min(tokens.len() - 1);
-                for (token, logprob) in logprobs
-                    .iter_mut()
-                    .enumerate()
-                    .take(end + 1)
-                    .skip(window.first)
-                {
+                for (token, logprob) in logprobs.iter_mut().enumerate().take(end + 1).skip(window.first) {
                     let value = graph.out[row * seq + token - window.start - 1];
                     if !value.is_finite() {
-                        return Err(Error::NotFinite {
-                            sequence: 0,
-                            position: token,
-                        });
+                        return Err(Error::NotFinite { sequence: 0, position: token });
                     }
                     *logprob = Some(f64::from(value));
                 }
@@ -171,12 +143,7 @@ impl Scorer {
     }
 
     /// As [`Scorer::logprobs`], with the sums.
-    pub fn score(
-        &mut self,
-        params: &Store,
-        tokenizer: &Tokenizer,
-        tokens: &[u32],
-    ) -> Result<Score> {
+    pub fn score(&mut self, params: &Store, tokenizer: &Tokenizer, tokens: &[u32]) -> Result<Score> {
         let logprobs = self.logprobs(params, tokens)?;
         Ok(Score::new(tokens, logprobs, tokenizer))
     }
@@ -184,14 +151,8 @@ impl Scorer {
     fn compile(&self, rows: usize, seq: usize) -> Result<Compiled> {
         let graph = ScoreGraph::new(&self.config, rows, seq)?;
         let state = self.empty.layout();
-        let executable =
-            self.device
-                .compile(&graph.graph, &graph.outputs(), &self.params, state)?;
-        Ok(Compiled {
-            executable,
-            logp: graph.logp,
-            out: vec![0.0; rows * seq],
-        })
+        let executable = self.device.compile(&graph.graph, &graph.outputs(), &self.params, state)?;
+        Ok(Compiled { executable, logp: graph.logp, out: vec![0.0; rows * seq] })
     }
 }
 
@@ -252,17 +213,11 @@ mod tests {
                     for (i, count) in scored.iter_mut().enumerate().take(end + 1).skip(w.first) {
                         *count += 1;
                         let before = i - w.start;
-                        assert!(
-                            before > context / 2 || w.start == 0,
-                            "{tokens} {context} {i}"
-                        );
+                        assert!(before > context / 2 || w.start == 0, "{tokens} {context} {i}");
                     }
                 }
                 assert_eq!(scored[0], 0);
-                assert!(
-                    scored[1..].iter().all(|&n| n == 1),
-                    "{tokens} {context} {scored:?}"
-                );
+                assert!(scored[1..].iter().all(|&n| n == 1), "{tokens} {context} {scored:?}");
             }
         }
     }

@@ -31,10 +31,7 @@ impl StopText {
             });
         }
         let stops = stops.iter().map(|s| s.as_bytes().to_vec()).collect();
-        Ok(StopText {
-            stops,
-            ..StopText::default()
-        })
+        Ok(StopText { stops, ..StopText::default() })
     }
 
     /// Whether a stop string was found.
@@ -52,12 +49,7 @@ impl StopText {
         while self.seen < self.held.len() {
             self.seen += 1;
             let done = &self.held[..self.seen];
-            let found = self
-                .stops
-                .iter()
-                .filter(|s| done.ends_with(s))
-                .map(Vec::len)
-                .max();
+            let found = self.stops.iter().filter(|s| done.ends_with(s)).map(Vec::len).max();
             if let Some(length) = found {
                 self.held.truncate(self.seen - length);
                 self.stopped = true;
@@ -80,15 +72,10 @@ impl StopText {
     fn open(&self) -> usize {
         let begins = |n: &usize| {
             let tail = &self.held[self.held.len() - n..];
-            self.stops
-                .iter()
-                .any(|s| s.len() > *n && s.starts_with(tail))
+            self.stops.iter().any(|s| s.len() > *n && s.starts_with(tail))
         };
         let longest = self.stops.iter().map(|s| s.len() - 1).max().unwrap_or(0);
-        (1..=longest.min(self.held.len()))
-            .rev()
-            .find(begins)
-            .unwrap_or(0)
+        (1..=longest.min(self.held.len())).rev().find(begins).unwrap_or(0)
     }
 
     fn emit(&mut self, count: usize, text: &mut String) {
@@ -118,9 +105,7 @@ mod tests {
 
     /// Pseudo-random numbers for cutting.
     fn next(state: &mut u64) -> usize {
-        *state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (*state >> 40) as usize
     }
 
@@ -149,14 +134,8 @@ mod tests {
         let held = run(b"one\nHuma", &["\nHuman:"], &mut || 1);
         assert_eq!(held, ("one\nHuma".to_string(), false));
         // The one that ends first, and of those the longest.
-        assert_eq!(
-            run(b"xabc", &["abc", "b"], &mut || 4),
-            ("xa".to_string(), true)
-        );
-        assert_eq!(
-            run(b"xabc", &["c", "abc"], &mut || 1),
-            ("x".to_string(), true)
-        );
+        assert_eq!(run(b"xabc", &["abc", "b"], &mut || 4), ("xa".to_string(), true));
+        assert_eq!(run(b"xabc", &["c", "abc"], &mut || 1), ("x".to_string(), true));
         // Overlap with itself.
         assert_eq!(run(b"aaab", &["aab"], &mut || 1), ("a".to_string(), true));
     }
@@ -179,28 +158,15 @@ mod tests {
 
     #[test]
     fn an_empty_stop_string_is_refused() {
-        assert!(
-            StopText::new(&[String::new()])
-                .unwrap_err()
-                .to_string()
-                .contains("stop")
-        );
+        assert!(StopText::new(&[String::new()]).unwrap_err().to_string().contains("stop"));
     }
 
     /// Whatever the cuts, the text is that of all bytes at once up to the first completed stop.
     #[test]
     fn cuts_do_not_matter() {
         let mut state = 1;
-        let letters: [&[u8]; 8] = [
-            b"a",
-            b"b",
-            b"ab",
-            "\u{e9}".as_bytes(),
-            "\u{1f600}".as_bytes(),
-            &[0xff],
-            &[0xe2, 0x82],
-            b"\n",
-        ];
+        let letters: [&[u8]; 8] =
+            [b"a", b"b", b"ab", "\u{e9}".as_bytes(), "\u{1f600}".as_bytes(), &[0xff], &[0xe2, 0x82], b"\n"];
         for round in 0..2000 {
             let bytes: Vec<u8> = (0..next(&mut state) % 24)
                 .flat_map(|_| letters[next(&mut state) % letters.len()].to_vec())
@@ -213,11 +179,7 @@ mod tests {
             let expected = String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]);
             for _ in 0..4 {
                 let got = run(&bytes, stops, &mut || 1 + next(&mut state) % 5);
-                assert_eq!(
-                    got,
-                    (expected.to_string(), end.is_some()),
-                    "{bytes:?} {stops:?}"
-                );
+                assert_eq!(got, (expected.to_string(), end.is_some()), "{bytes:?} {stops:?}");
             }
         }
     }

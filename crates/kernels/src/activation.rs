@@ -96,14 +96,7 @@ impl Map<3, 2> for SwiGluGrad {
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn swiglu_grad(
-    cpu: &Cpu,
-    gate: &[f32],
-    up: &[f32],
-    dy: &[f32],
-    dgate: &mut [f32],
-    dup: &mut [f32],
-) {
+pub fn swiglu_grad(cpu: &Cpu, gate: &[f32], up: &[f32], dy: &[f32], dgate: &mut [f32], dup: &mut [f32]) {
     map(cpu, SwiGluGrad, [gate, up, dy], [dgate, dup]);
 }
 

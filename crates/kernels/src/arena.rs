@@ -24,11 +24,17 @@ impl Arena {
     /// Maps `words` zeroed words, in huge pages where the system grants them. The pages are not
     /// touched, so memory is used as it is written.
     pub fn new(words: usize) -> Result<Arena, Error> {
-        let bytes = words.checked_mul(4).filter(|&b| b <= isize::MAX as usize).ok_or(Error::Memory { words, reason: "it overflows".into() })?;
+        let bytes = words
+            .checked_mul(4)
+            .filter(|&b| b <= isize::MAX as usize)
+            .ok_or(Error::Memory { words, reason: "it overflows".into() })?;
         if bytes == 0 {
             return Ok(Arena { memory: None, words });
         }
-        let memory = MmapOptions::new().len(bytes).map_anon().map_err(|e| Error::Memory { words, reason: e.to_string() })?;
+        let memory = MmapOptions::new()
+            .len(bytes)
+            .map_anon()
+            .map_err(|e| Error::Memory { words, reason: e.to_string() })?;
         #[cfg(target_os = "linux")]
         if bytes >= HUGE_FROM {
             // Advice only: a system without huge pages runs the same, a little slower.
@@ -57,7 +63,11 @@ impl Arena {
 
     fn check(&self, span: Span) {
         let end = span.offset.checked_add(span.len);
-        assert!(end.is_some_and(|end| end <= self.words), "{span:?} is outside of an arena of {} words", self.words);
+        assert!(
+            end.is_some_and(|end| end <= self.words),
+            "{span:?} is outside of an arena of {} words",
+            self.words
+        );
     }
 
     /// The floats of a span.
@@ -128,7 +138,14 @@ impl<'a> Views<'a> {
     /// Views into two arenas that are only read and two that may be written.
     pub fn new(fixed: [&'a Arena; 2], changing: [&'a mut Arena; 2]) -> Views<'a> {
         let changing = changing.map(|arena| (arena.base_mut(), arena.words));
-        Views { fixed, changing, reads: [Piece::NONE; READS], writes: [Piece::NONE; WRITES], counts: (0, 0), arenas: PhantomData }
+        Views {
+            fixed,
+            changing,
+            reads: [Piece::NONE; READS],
+            writes: [Piece::NONE; WRITES],
+            counts: (0, 0),
+            arenas: PhantomData,
+        }
     }
 
     /// Adds a slice of fixed arena `arena` to those read.
@@ -147,7 +164,10 @@ impl<'a> Views<'a> {
     /// Adds a slice to those written. Panics if it overlaps any other.
     pub fn write(&mut self, arena: usize, span: Span) {
         let piece = self.piece(arena, span);
-        assert!(!self.reads.iter().chain(&self.writes).any(|p| p.overlaps(piece)), "{span:?} is written and used at once");
+        assert!(
+            !self.reads.iter().chain(&self.writes).any(|p| p.overlaps(piece)),
+            "{span:?} is written and used at once"
+        );
         assert!(self.counts.1 < WRITES, "an operation writes at most {WRITES} slices");
         self.writes[self.counts.1] = piece;
         self.counts.1 += 1;
@@ -187,6 +207,8 @@ impl<'a> Views<'a> {
         self.counts.1 = usize::MAX;
         // SAFETY: the pieces are disjoint parts of arenas borrowed exclusively for 'a, overlap no
         // read, and are handed out once.
-        std::array::from_fn(|i| unsafe { std::slice::from_raw_parts_mut(self.writes[i].start, self.writes[i].len) })
+        std::array::from_fn(|i| unsafe {
+            std::slice::from_raw_parts_mut(self.writes[i].start, self.writes[i].len)
+        })
     }
 }

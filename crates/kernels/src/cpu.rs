@@ -1,10 +1,10 @@
 //! What computes: an instruction set that this CPU has, and a pool of threads.
 
-#[cfg(target_arch = "x86_64")]
-use crate::simd::{avx2::Avx2, avx512::Avx512};
 #[cfg(target_arch = "aarch64")]
 use crate::simd::neon::Neon;
 use crate::simd::{Kernel, portable::Portable};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{avx2::Avx2, avx512::Avx512};
 use crate::{Error, Pool};
 use std::fmt;
 use std::str::FromStr;
@@ -96,7 +96,8 @@ impl Cpu {
     /// # Errors
     /// The CPU lacks the set, or `threads` is zero or above 1024, or threads cannot be started.
     pub fn new(isa: Isa, threads: usize) -> Result<Cpu, Error> {
-        let proof = isa.proof().ok_or_else(|| Error::MissingIsa { missing: isa, available: Isa::available() })?;
+        let proof =
+            isa.proof().ok_or_else(|| Error::MissingIsa { missing: isa, available: Isa::available() })?;
         Ok(Cpu { isa, proof, pool: Pool::new(threads)? })
     }
 

@@ -30,20 +30,13 @@ pub fn cross_entropy(
     if rows == 0 {
         return same("logits", logits.len(), 0);
     }
-    assert!(
-        logits.len().is_multiple_of(rows),
-        "{} logits are no {rows} whole rows",
-        logits.len()
-    );
+    assert!(logits.len().is_multiple_of(rows), "{} logits are no {rows} whole rows", logits.len());
     let vocab = logits.len() / rows;
     same("log-probabilities", logp.len(), rows);
     same("lse", lse.len(), rows);
     same("cotangent", cotangent.map_or(rows, <[f32]>::len), rows);
     for &target in targets {
-        assert!(
-            target < 0 || (target as usize) < vocab,
-            "target {target} of a vocabulary of {vocab}"
-        );
+        assert!(target < 0 || (target as usize) < vocab, "target {target} of a vocabulary of {vocab}");
     }
     let (logits, logp, lse) = (Parts::new(logits), Parts::new(logp), Parts::new(lse));
     for_rows(cpu, rows, vocab, 1, |range| {
@@ -56,15 +49,7 @@ pub fn cross_entropy(
             )
         };
         let cotangent = cotangent.map(|c| &c[range.clone()]);
-        cpu.dispatch(CrossEntropy {
-            vocab,
-            logits,
-            targets: &targets[range],
-            cotangent,
-            z,
-            logp,
-            lse,
-        });
+        cpu.dispatch(CrossEntropy { vocab, logits, targets: &targets[range], cotangent, z, logp, lse });
     });
 }
 
@@ -86,9 +71,7 @@ impl Kernel for CrossEntropy<'_> {
         for (row, &target) in self.targets.iter().enumerate() {
             let logits = &mut self.logits[row * vocab..(row + 1) * vocab];
             let target = usize::try_from(target).ok();
-            let cotangent = self
-                .cotangent
-                .map(|c| if target.is_some() { c[row] } else { 0.0 });
+            let cotangent = self.cotangent.map(|c| if target.is_some() { c[row] } else { 0.0 });
             if target.is_none() && cotangent.is_some() {
                 // No gradient, whatever the logits are (a NaN too). The log of the sum is not asked for.
                 logits.fill(0.0);
@@ -185,10 +168,7 @@ pub fn weighted_sum(cpu: &Cpu, a: &[f32], w: &[f32], scratch: &mut [f32]) -> f64
             let partial = unsafe { partial.part(range.clone()) };
             for (block, sum) in range.zip(partial) {
                 let range = block * SUM_BLOCK..a.len().min((block + 1) * SUM_BLOCK);
-                *sum = cpu.dispatch(Dot {
-                    a: &a[range.clone()],
-                    b: &w[range],
-                });
+                *sum = cpu.dispatch(Dot { a: &a[range.clone()], b: &w[range] });
             }
         });
     }
@@ -219,12 +199,7 @@ impl Kernel for Dot<'_> {
 /// The scalar twin, in `f64`.
 pub mod reference {
     /// Log-probability of the target, the log of the sum, and the gradient of `c (logp − z lse²)`.
-    pub fn cross_entropy(
-        logits: &[f64],
-        target: Option<usize>,
-        c: f64,
-        z: f64,
-    ) -> (f64, f64, Vec<f64>) {
+    pub fn cross_entropy(logits: &[f64], target: Option<usize>, c: f64, z: f64) -> (f64, f64, Vec<f64>) {
         let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let lse = largest + logits.iter().map(|x| (x - largest).exp()).sum::<f64>().ln();
         let Some(target) = target else {

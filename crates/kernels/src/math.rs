@@ -102,7 +102,8 @@ mod tests {
     /// Floats of every exponent and sign; all of them with `FORETELL_ALL_FLOATS=1` (minutes).
     fn samples() -> impl Iterator<Item = [f32; LANES]> {
         let step = if std::env::var_os("FORETELL_ALL_FLOATS").is_some() { 1 } else { 8191 };
-        (0..=u32::MAX / step / 16).map(move |i| std::array::from_fn(|j| f32::from_bits((i * 16 + j as u32).wrapping_mul(step))))
+        (0..=u32::MAX / step / 16)
+            .map(move |i| std::array::from_fn(|j| f32::from_bits((i * 16 + j as u32).wrapping_mul(step))))
     }
 
     fn ulps(got: f32, exact: f64) -> f64 {
@@ -142,11 +143,16 @@ mod tests {
         for isa in Isa::available() {
             let cpu = Cpu::new(isa, 1).unwrap();
             for x in samples() {
-                for (x, y) in x.into_iter().zip(cpu.dispatch(Apply(x, Function::Gelu))).filter(|(x, _)| x.abs() < 1e4) {
+                for (x, y) in
+                    x.into_iter().zip(cpu.dispatch(Apply(x, Function::Gelu))).filter(|(x, _)| x.abs() < 1e4)
+                {
                     let x64 = f64::from(x);
                     let u = (2.0 / std::f64::consts::PI).sqrt() * (x64 + 0.044715 * x64.powi(3));
                     let exact = 0.5 * x64 * (1.0 + u.tanh());
-                    assert!((f64::from(y) - exact).abs() <= 1e-6 * exact.abs() + 1e-7, "{isa}: gelu({x}) = {y}, not {exact}");
+                    assert!(
+                        (f64::from(y) - exact).abs() <= 1e-6 * exact.abs() + 1e-7,
+                        "{isa}: gelu({x}) = {y}, not {exact}"
+                    );
                 }
             }
         }

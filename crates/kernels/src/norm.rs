@@ -4,9 +4,7 @@
 //! lanes in a fixed tree. A sum over rows (the gradient of a gain) goes through blocks of 64 rows.
 
 use crate::Cpu;
-use crate::rows::{
-    BLOCK, Parts, SumRows, count, for_rows, get, lanes, put, same, sum_rows_scratch,
-};
+use crate::rows::{BLOCK, Parts, SumRows, count, for_rows, get, lanes, put, same, sum_rows_scratch};
 use crate::simd::{Kernel, Simd};
 use std::ops::Range;
 
@@ -22,15 +20,7 @@ pub fn norm_scratch(rows: usize, dim: usize) -> usize {
 ///
 /// # Panics
 /// If lengths do not fit.
-pub fn rms_norm(
-    cpu: &Cpu,
-    x: &[f32],
-    gain: &[f32],
-    y: &mut [f32],
-    rstd: &mut [f32],
-    dim: usize,
-    eps: f32,
-) {
+pub fn rms_norm(cpu: &Cpu, x: &[f32], gain: &[f32], y: &mut [f32], rstd: &mut [f32], dim: usize, eps: f32) {
     let rows = count(x.len(), dim, "rows");
     same("gain", gain.len(), dim);
     same("result", y.len(), x.len());
@@ -40,13 +30,7 @@ pub fn rms_norm(
         let floats = range.start * dim..range.end * dim;
         // SAFETY: tasks have disjoint rows.
         let (y, rstd) = unsafe { (y.part(floats.clone()), rstd.part(range)) };
-        cpu.dispatch(RmsNorm {
-            x: &x[floats],
-            gain,
-            y,
-            rstd,
-            eps,
-        });
+        cpu.dispatch(RmsNorm { x: &x[floats], gain, y, rstd, eps });
     });
 }
 
@@ -64,12 +48,7 @@ impl Kernel for RmsNorm<'_> {
     fn run<S: Simd>(self, s: S) {
         let dim = self.gain.len();
         let gain = self.gain.as_ptr();
-        for ((x, y), rstd) in self
-            .x
-            .chunks_exact(dim)
-            .zip(self.y.chunks_exact_mut(dim))
-            .zip(self.rstd)
-        {
+        for ((x, y), rstd) in self.x.chunks_exact(dim).zip(self.y.chunks_exact_mut(dim)).zip(self.rstd) {
             let (x, y) = (x.as_ptr(), y.as_mut_ptr());
             let mut squares = s.zero();
             lanes!(i, n in dim => {
@@ -122,33 +101,14 @@ pub fn rms_norm_grad(
             for (block, rows) in blocks(range) {
                 let floats = rows.start * dim..rows.end * dim;
                 // SAFETY: tasks have disjoint whole blocks of rows.
-                let (dx, dgain) = unsafe {
-                    (
-                        dx.part(floats.clone()),
-                        partial.part(block * dim..(block + 1) * dim),
-                    )
-                };
-                let (x, dy, add) = (
-                    &x[floats.clone()],
-                    &dy[floats.clone()],
-                    add.map(|a| &a[floats.clone()]),
-                );
-                cpu.dispatch(RmsNormGrad {
-                    x,
-                    gain,
-                    rstd: &rstd[rows],
-                    dy,
-                    add,
-                    dx,
-                    dgain,
-                });
+                let (dx, dgain) =
+                    unsafe { (dx.part(floats.clone()), partial.part(block * dim..(block + 1) * dim)) };
+                let (x, dy, add) = (&x[floats.clone()], &dy[floats.clone()], add.map(|a| &a[floats.clone()]));
+                cpu.dispatch(RmsNormGrad { x, gain, rstd: &rstd[rows], dy, add, dx, dgain });
             }
         });
     }
-    cpu.dispatch(SumRows {
-        rows: partial,
-        sum: dgain,
-    });
+    cpu.dispatch(SumRows { rows: partial, sum: dgain });
 }
 
 /// The blocks of [`BLOCK`] rows in a range that starts at one: their number and their rows.
@@ -234,22 +194,8 @@ pub fn layer_norm(
     for_rows(cpu, rows, dim, 1, |range| {
         let floats = range.start * dim..range.end * dim;
         // SAFETY: tasks have disjoint rows.
-        let (y, mean, rstd) = unsafe {
-            (
-                y.part(floats.clone()),
-                mean.part(range.clone()),
-                rstd.part(range),
-            )
-        };
-        cpu.dispatch(LayerNorm {
-            x: &x[floats],
-            gain,
-            bias,
-            y,
-            mean,
-            rstd,
-            eps,
-        });
+        let (y, mean, rstd) = unsafe { (y.part(floats.clone()), mean.part(range.clone()), rstd.part(range)) };
+        cpu.dispatch(LayerNorm { x: &x[floats], gain, bias, y, mean, rstd, eps });
     });
 }
 
@@ -301,9 +247,8 @@ impl Kernel for LayerNorm<'_> {
 }
 
 /// The lane numbers.
-pub(crate) static LANE: [f32; 16] = [
-    0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0,
-];
+pub(crate) static LANE: [f32; 16] =
+    [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0];
 
 /// `v` with the lanes from `n` on those of `other`.
 #[inline(always)]
@@ -350,41 +295,16 @@ pub fn layer_norm_grad(
                 let floats = rows.start * dim..rows.end * dim;
                 let sums = block * dim..(block + 1) * dim;
                 // SAFETY: tasks have disjoint whole blocks of rows.
-                let (dx, dgain, dbias) = unsafe {
-                    (
-                        dx.part(floats.clone()),
-                        gains.part(sums.clone()),
-                        biases.part(sums),
-                    )
-                };
-                let (x, dy, add) = (
-                    &x[floats.clone()],
-                    &dy[floats.clone()],
-                    add.map(|a| &a[floats.clone()]),
-                );
+                let (dx, dgain, dbias) =
+                    unsafe { (dx.part(floats.clone()), gains.part(sums.clone()), biases.part(sums)) };
+                let (x, dy, add) = (&x[floats.clone()], &dy[floats.clone()], add.map(|a| &a[floats.clone()]));
                 let (mean, rstd) = (&mean[rows.clone()], &rstd[rows]);
-                cpu.dispatch(LayerNormGrad {
-                    x,
-                    gain,
-                    mean,
-                    rstd,
-                    dy,
-                    add,
-                    dx,
-                    dgain,
-                    dbias,
-                });
+                cpu.dispatch(LayerNormGrad { x, gain, mean, rstd, dy, add, dx, dgain, dbias });
             }
         });
     }
-    cpu.dispatch(SumRows {
-        rows: gains,
-        sum: dgain,
-    });
-    cpu.dispatch(SumRows {
-        rows: biases,
-        sum: dbias,
-    });
+    cpu.dispatch(SumRows { rows: gains, sum: dgain });
+    cpu.dispatch(SumRows { rows: biases, sum: dbias });
 }
 
 struct LayerNormGrad<'a> {
@@ -406,11 +326,7 @@ impl Kernel for LayerNormGrad<'_> {
         let dim = self.gain.len();
         self.dgain.fill(0.0);
         self.dbias.fill(0.0);
-        let (gain, dgain, dbias) = (
-            self.gain.as_ptr(),
-            self.dgain.as_mut_ptr(),
-            self.dbias.as_mut_ptr(),
-        );
+        let (gain, dgain, dbias) = (self.gain.as_ptr(), self.dgain.as_mut_ptr(), self.dbias.as_mut_ptr());
         for (row, (&m, &r)) in self.mean.iter().zip(self.rstd).enumerate() {
             let at = row * dim..(row + 1) * dim;
             let (x, dy) = (self.x[at.clone()].as_ptr(), self.dy[at.clone()].as_ptr());
@@ -428,10 +344,7 @@ impl Kernel for LayerNormGrad<'_> {
                     dot = s.fma(scaled, unit, dot);
                 }
             });
-            let (mean_sum, mean_dot) = (
-                s.splat(s.sum(sum) / dim as f32),
-                s.splat(s.sum(dot) / dim as f32),
-            );
+            let (mean_sum, mean_dot) = (s.splat(s.sum(sum) / dim as f32), s.splat(s.sum(dot) / dim as f32));
             lanes!(i, n in dim => {
                 // SAFETY: all have `dim` floats and i + n <= dim.
                 unsafe {
@@ -456,10 +369,7 @@ pub mod reference {
     /// A row of [`super::rms_norm`].
     pub fn rms_norm(x: &[f64], gain: &[f64], eps: f64) -> Vec<f64> {
         let mean = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
-        x.iter()
-            .zip(gain)
-            .map(|(x, g)| x * g / (mean + eps).sqrt())
-            .collect()
+        x.iter().zip(gain).map(|(x, g)| x * g / (mean + eps).sqrt()).collect()
     }
 
     /// A row of [`super::layer_norm`].
@@ -467,8 +377,6 @@ pub mod reference {
         let mean = x.iter().sum::<f64>() / x.len() as f64;
         let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
         let unit = x.iter().map(|x| (x - mean) / (variance + eps).sqrt());
-        unit.zip(gain.iter().zip(bias))
-            .map(|(u, (g, b))| u * g + b)
-            .collect()
+        unit.zip(gain.iter().zip(bias)).map(|(u, (g, b))| u * g + b).collect()
     }
 }

@@ -41,20 +41,8 @@ pub fn adamw(cpu: &Cpu, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], 
     let (p, m, v) = (Parts::new(p), Parts::new(m), Parts::new(v));
     for_rows(cpu, g.len(), 1, 64, |range| {
         // SAFETY: tasks have disjoint ranges.
-        let (p, m, v) = unsafe {
-            (
-                p.part(range.clone()),
-                m.part(range.clone()),
-                v.part(range.clone()),
-            )
-        };
-        cpu.dispatch(AdamWStep {
-            p,
-            g: &g[range],
-            m,
-            v,
-            step,
-        });
+        let (p, m, v) = unsafe { (p.part(range.clone()), m.part(range.clone()), v.part(range.clone())) };
+        cpu.dispatch(AdamWStep { p, g: &g[range], m, v, step });
     });
 }
 
@@ -70,35 +58,17 @@ impl Kernel for AdamWStep<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let AdamW {
-            rate,
-            beta1,
-            beta2,
-            epsilon,
-            decay,
-            correction1,
-            correction2,
-            scale,
-        } = *self.step;
+        let AdamW { rate, beta1, beta2, epsilon, decay, correction1, correction2, scale } = *self.step;
         let (beta1, beta2) = (s.splat(beta1), s.splat(beta2));
-        let (rest1, rest2) = (
-            s.splat(1.0 - self.step.beta1),
-            s.splat(1.0 - self.step.beta2),
-        );
+        let (rest1, rest2) = (s.splat(1.0 - self.step.beta1), s.splat(1.0 - self.step.beta2));
         let (scale, keep) = (s.splat(scale), s.splat(1.0 - rate * decay));
         // p − rate · c1 m / (√(c2 v) + eps), the root of c2 taken out.
         let pace = s.splat(-rate * correction1);
         let (root, epsilon) = (s.splat(correction2.sqrt()), s.splat(epsilon));
         let g = self.g.as_ptr();
-        let (p, m, v) = (
-            self.p.as_mut_ptr(),
-            self.m.as_mut_ptr(),
-            self.v.as_mut_ptr(),
-        );
+        let (p, m, v) = (self.p.as_mut_ptr(), self.m.as_mut_ptr(), self.v.as_mut_ptr());
         debug_assert!(
-            self.p.len() == self.g.len()
-                && self.m.len() == self.g.len()
-                && self.v.len() == self.g.len()
+            self.p.len() == self.g.len() && self.m.len() == self.g.len() && self.v.len() == self.g.len()
         );
         lanes!(i, n in self.g.len() => {
             // SAFETY: all four have the length of `g` (parts of one range), and i + n is within.
@@ -165,11 +135,7 @@ pub fn axpby(cpu: &Cpu, a: f32, x: &[f32], b: f32, y: &mut [f32]) {
     for_rows(cpu, x.len(), 1, 64, |range| {
         // SAFETY: tasks have disjoint ranges.
         let part = unsafe { y.part(range.clone()) };
-        cpu.dispatch(InPlace {
-            f: Axpby(a, b),
-            x: &x[range],
-            y: part,
-        });
+        cpu.dispatch(InPlace { f: Axpby(a, b), x: &x[range], y: part });
     });
 }
 
@@ -195,32 +161,15 @@ impl Map<2, 2> for Momentum {
 /// # Panics
 /// If the lengths differ.
 #[allow(clippy::too_many_arguments)]
-pub fn momentum(
-    cpu: &Cpu,
-    g: &[f32],
-    m: &mut [f32],
-    u: &mut [f32],
-    beta: f32,
-    scale: f32,
-    nesterov: bool,
-) {
+pub fn momentum(cpu: &Cpu, g: &[f32], m: &mut [f32], u: &mut [f32], beta: f32, scale: f32, nesterov: bool) {
     same("momentum", m.len(), g.len());
     same("direction", u.len(), g.len());
-    let f = Momentum {
-        beta,
-        scale,
-        nesterov,
-    };
+    let f = Momentum { beta, scale, nesterov };
     let (m, u) = (Parts::new(m), Parts::new(u));
     for_rows(cpu, g.len(), 1, 64, |range| {
         // SAFETY: tasks have disjoint ranges.
         let (m, u) = unsafe { (m.part(range.clone()), u.part(range.clone())) };
-        cpu.dispatch(MomentumStep {
-            f,
-            g: &g[range],
-            m,
-            u,
-        });
+        cpu.dispatch(MomentumStep { f, g: &g[range], m, u });
     });
 }
 
@@ -277,8 +226,7 @@ pub mod reference {
         let v = beta2 * v + (1.0 - beta2) * g * g;
         let rate = f64::from(step.rate);
         let size = (v * f64::from(step.correction2)).sqrt() + f64::from(step.epsilon);
-        let p =
-            p - rate * f64::from(step.decay) * p - rate * m * f64::from(step.correction1) / size;
+        let p = p - rate * f64::from(step.decay) * p - rate * m * f64::from(step.correction1) / size;
         (p, m, v)
     }
 }

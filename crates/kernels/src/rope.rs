@@ -6,9 +6,7 @@
 
 use crate::Cpu;
 use crate::norm::blocks;
-use crate::rows::{
-    BLOCK, Parts, SumRows, count, for_rows, get, lanes, put, same, sum_rows_scratch,
-};
+use crate::rows::{BLOCK, Parts, SumRows, count, for_rows, get, lanes, put, same, sum_rows_scratch};
 use crate::simd::{Kernel, Simd};
 
 /// Floats of scratch that [`head_norm_rope_grad`] needs for `rows` tokens.
@@ -29,31 +27,17 @@ struct Turn<'a> {
 impl<'a> Turn<'a> {
     fn check(self, x: usize) -> Turn<'a> {
         let half = self.head_dim / 2;
-        assert!(
-            self.head_dim.is_multiple_of(2),
-            "head size {} is odd",
-            self.head_dim
-        );
+        assert!(self.head_dim.is_multiple_of(2), "head size {} is odd", self.head_dim);
         same("sines", self.sin.len(), self.cos.len());
         let known = count(self.cos.len(), half, "angles");
         let last = self.positions.iter().map(|&p| p as u32).max();
-        assert!(
-            last.is_none_or(|p| (p as usize) < known),
-            "position {last:?} of a table of {known}"
-        );
-        same(
-            "heads",
-            x,
-            self.positions.len() * self.heads * self.head_dim,
-        );
+        assert!(last.is_none_or(|p| (p as usize) < known), "position {last:?} of a table of {known}");
+        same("heads", x, self.positions.len() * self.heads * self.head_dim);
         self
     }
 
     fn rows(self, range: std::ops::Range<usize>) -> Turn<'a> {
-        Turn {
-            positions: &self.positions[range],
-            ..self
-        }
+        Turn { positions: &self.positions[range], ..self }
     }
 }
 
@@ -78,14 +62,7 @@ pub fn head_norm_rope(
     head_dim: usize,
     eps: f32,
 ) {
-    let turn = Turn {
-        cos,
-        sin,
-        positions,
-        heads,
-        head_dim,
-    }
-    .check(x.len());
+    let turn = Turn { cos, sin, positions, heads, head_dim }.check(x.len());
     same("result", y.len(), x.len());
     if let Some(gain) = gain {
         same("gain", gain.len(), head_dim);
@@ -96,21 +73,10 @@ pub fn head_norm_rope(
     let (y, rstd) = (Parts::new(y), Parts::new(rstd));
     for_rows(cpu, positions.len(), width, 1, |range| {
         let floats = range.start * width..range.end * width;
-        let scales = if normed {
-            range.start * heads..range.end * heads
-        } else {
-            0..0
-        };
+        let scales = if normed { range.start * heads..range.end * heads } else { 0..0 };
         // SAFETY: tasks have disjoint rows.
         let (y, rstd) = unsafe { (y.part(floats.clone()), rstd.part(scales)) };
-        cpu.dispatch(Forward {
-            turn: turn.rows(range),
-            x: &x[floats],
-            gain,
-            y,
-            rstd,
-            eps,
-        });
+        cpu.dispatch(Forward { turn: turn.rows(range), x: &x[floats], gain, y, rstd, eps });
     });
 }
 
@@ -127,13 +93,7 @@ impl Kernel for Forward<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Turn {
-            cos,
-            sin,
-            positions,
-            heads,
-            head_dim: dim,
-        } = self.turn;
+        let Turn { cos, sin, positions, heads, head_dim: dim } = self.turn;
         let half = dim / 2;
         for (t, &position) in positions.iter().enumerate() {
             let angles = position as usize * half..(position as usize + 1) * half;
@@ -198,19 +158,9 @@ pub fn head_norm_rope_grad(
     head_dim: usize,
     scratch: &mut [f32],
 ) {
-    let turn = Turn {
-        cos,
-        sin,
-        positions,
-        heads,
-        head_dim,
-    }
-    .check(dy.len());
+    let turn = Turn { cos, sin, positions, heads, head_dim }.check(dy.len());
     same("gradient of heads", dx.len(), dy.len());
-    assert!(
-        gain.is_some() == dgain.is_some(),
-        "a gain and its gradient go together"
-    );
+    assert!(gain.is_some() == dgain.is_some(), "a gain and its gradient go together");
     let rows = positions.len();
     let width = heads * head_dim;
     let Some((gain, dgain)) = gain.zip(dgain) else {
@@ -219,11 +169,7 @@ pub fn head_norm_rope_grad(
             let floats = range.start * width..range.end * width;
             // SAFETY: tasks have disjoint rows.
             let dx = unsafe { dx.part(floats.clone()) };
-            cpu.dispatch(TurnBack {
-                turn: turn.rows(range),
-                dy: &dy[floats],
-                dx,
-            });
+            cpu.dispatch(TurnBack { turn: turn.rows(range), dy: &dy[floats], dx });
         });
     };
     same("heads", x.len(), dy.len());
@@ -241,22 +187,11 @@ pub fn head_norm_rope_grad(
                 let (dx, dgain) = unsafe { (dx.part(floats.clone()), partial.part(sums)) };
                 let (x, dy) = (&x[floats.clone()], &dy[floats]);
                 let rstd = &rstd[rows.start * heads..rows.end * heads];
-                cpu.dispatch(Backward {
-                    turn: turn.rows(rows),
-                    x,
-                    gain,
-                    rstd,
-                    dy,
-                    dx,
-                    dgain,
-                });
+                cpu.dispatch(Backward { turn: turn.rows(rows), x, gain, rstd, dy, dx, dgain });
             }
         });
     }
-    cpu.dispatch(SumRows {
-        rows: partial,
-        sum: dgain,
-    });
+    cpu.dispatch(SumRows { rows: partial, sum: dgain });
 }
 
 /// The turn by the negative angle.
@@ -270,13 +205,7 @@ impl Kernel for TurnBack<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Turn {
-            cos,
-            sin,
-            positions,
-            heads,
-            head_dim: dim,
-        } = self.turn;
+        let Turn { cos, sin, positions, heads, head_dim: dim } = self.turn;
         let half = dim / 2;
         for (t, &position) in positions.iter().enumerate() {
             let angles = position as usize * half..(position as usize + 1) * half;
@@ -315,10 +244,7 @@ unsafe fn turned_back<S: Simd>(
     unsafe {
         let (a, b) = (get(s, dy.add(i), n), get(s, dy.add(half + i), n));
         let (c, d) = (get(s, cos.add(i), n), get(s, sin.add(i), n));
-        (
-            s.add(s.mul(a, c), s.mul(b, d)),
-            s.sub(s.mul(b, c), s.mul(a, d)),
-        )
+        (s.add(s.mul(a, c), s.mul(b, d)), s.sub(s.mul(b, c), s.mul(a, d)))
     }
 }
 
@@ -336,13 +262,7 @@ impl Kernel for Backward<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Turn {
-            cos,
-            sin,
-            positions,
-            heads,
-            head_dim: dim,
-        } = self.turn;
+        let Turn { cos, sin, positions, heads, head_dim: dim } = self.turn;
         let half = dim / 2;
         let (gain, dgain) = (self.gain.as_ptr(), self.dgain.as_mut_ptr());
         self.dgain.fill(0.0);
@@ -389,19 +309,11 @@ pub mod reference {
     pub fn rope(x: &[f64], cos: &[f64], sin: &[f64]) -> Vec<f64> {
         let half = x.len() / 2;
         let first = (0..half).map(|i| x[i] * cos[i] - x[half + i] * sin[i]);
-        first
-            .chain((0..half).map(|i| x[half + i] * cos[i] + x[i] * sin[i]))
-            .collect()
+        first.chain((0..half).map(|i| x[half + i] * cos[i] + x[i] * sin[i])).collect()
     }
 
     /// One head normalised (where there is a gain) and turned.
-    pub fn head_norm_rope(
-        x: &[f64],
-        gain: Option<&[f64]>,
-        cos: &[f64],
-        sin: &[f64],
-        eps: f64,
-    ) -> Vec<f64> {
+    pub fn head_norm_rope(x: &[f64], gain: Option<&[f64]>, cos: &[f64], sin: &[f64], eps: f64) -> Vec<f64> {
         match gain {
             Some(gain) => rope(&crate::norm::reference::rms_norm(x, gain, eps), cos, sin),
             None => rope(x, cos, sin),

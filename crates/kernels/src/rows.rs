@@ -43,13 +43,7 @@ pub(crate) use lanes;
 #[inline(always)]
 pub(crate) unsafe fn get<S: Simd>(s: S, p: *const f32, n: usize) -> S::V {
     // SAFETY: the caller's promise.
-    unsafe {
-        if n == LANES {
-            s.load(p)
-        } else {
-            s.load_first(p, n)
-        }
-    }
+    unsafe { if n == LANES { s.load(p) } else { s.load_first(p, n) } }
 }
 
 /// Stores `n <= 16` lanes.
@@ -59,13 +53,7 @@ pub(crate) unsafe fn get<S: Simd>(s: S, p: *const f32, n: usize) -> S::V {
 #[inline(always)]
 pub(crate) unsafe fn put<S: Simd>(s: S, p: *mut f32, n: usize, v: S::V) {
     // SAFETY: the caller's promise.
-    unsafe {
-        if n == LANES {
-            s.store(p, v)
-        } else {
-            s.store_first(p, n, v)
-        }
-    }
+    unsafe { if n == LANES { s.store(p, v) } else { s.store_first(p, n, v) } }
 }
 
 /// A slice whose disjoint parts are written by several tasks.
@@ -84,11 +72,7 @@ unsafe impl Sync for Parts<'_> {}
 
 impl<'a> Parts<'a> {
     pub(crate) fn new(slice: &'a mut [f32]) -> Parts<'a> {
-        Parts {
-            start: slice.as_mut_ptr(),
-            len: slice.len(),
-            slice: PhantomData,
-        }
+        Parts { start: slice.as_mut_ptr(), len: slice.len(), slice: PhantomData }
     }
 
     /// The address of the first float.
@@ -104,11 +88,7 @@ impl<'a> Parts<'a> {
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
     pub(crate) unsafe fn part(&self, range: Range<usize>) -> &'a mut [f32] {
-        assert!(
-            range.start <= range.end && range.end <= self.len,
-            "part {range:?} of {}",
-            self.len
-        );
+        assert!(range.start <= range.end && range.end <= self.len, "part {range:?} of {}", self.len);
         // SAFETY: within the slice; exclusive by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
@@ -116,13 +96,7 @@ impl<'a> Parts<'a> {
 
 /// Cuts `rows` rows of `width` floats into tasks of whole multiples of `unit` rows and runs them.
 #[inline]
-pub(crate) fn for_rows(
-    cpu: &Cpu,
-    rows: usize,
-    width: usize,
-    unit: usize,
-    f: impl Fn(Range<usize>) + Sync,
-) {
+pub(crate) fn for_rows(cpu: &Cpu, rows: usize, width: usize, unit: usize, f: impl Fn(Range<usize>) + Sync) {
     if rows == 0 {
         return;
     }
@@ -132,9 +106,7 @@ pub(crate) fn for_rows(
     }
     let least = GRAIN.div_ceil(width.max(1));
     let each = rows.div_ceil(4 * threads).max(least).next_multiple_of(unit);
-    cpu.pool().for_each(rows.div_ceil(each), |task| {
-        f(task * each..rows.min((task + 1) * each))
-    });
+    cpu.pool().for_each(rows.div_ceil(each), |task| f(task * each..rows.min((task + 1) * each)));
 }
 
 /// Rows that a slice holds; panics if they are not whole.
@@ -144,20 +116,14 @@ pub(crate) fn count(floats: usize, width: usize, name: &str) -> usize {
         assert!(floats == 0, "{name}: {floats} floats in rows of width 0");
         return 0;
     }
-    assert!(
-        floats.is_multiple_of(width),
-        "{name}: {floats} floats are no whole rows of {width}"
-    );
+    assert!(floats.is_multiple_of(width), "{name}: {floats} floats are no whole rows of {width}");
     floats / width
 }
 
 /// Panics unless a slice has the length that the others imply.
 #[inline]
 pub(crate) fn same(name: &str, found: usize, expected: usize) {
-    assert!(
-        found == expected,
-        "{name} has {found} elements, expected {expected}"
-    );
+    assert!(found == expected, "{name} has {found} elements, expected {expected}");
 }
 
 /// `y[i] = x[idx[i]]` for rows of `dim` floats (an embedding); a negative index gives zeros.
@@ -217,31 +183,18 @@ pub fn scatter_add_rows(cpu: &Cpu, dy: &[f32], idx: &[i32], dtable: &mut [f32], 
     let rows = count(dtable.len(), dim, "table");
     same("rows to add", dy.len(), idx.len() * dim);
     for &i in idx {
-        assert!(
-            i < 0 || (i as usize) < rows,
-            "row {i} of a table of {rows} rows"
-        );
+        assert!(i < 0 || (i as usize) < rows, "row {i} of a table of {rows} rows");
     }
     // A task owns rows of the table and looks through all indices, so few tasks.
     let work = dtable.len() + dy.len();
-    let tasks = if work < 8 * GRAIN {
-        1
-    } else {
-        cpu.threads().min(rows.max(1))
-    };
+    let tasks = if work < 8 * GRAIN { 1 } else { cpu.threads().min(rows.max(1)) };
     let each = rows.div_ceil(tasks.max(1));
     let table = Parts::new(dtable);
     cpu.pool().for_each(tasks, |task| {
         let range = (task * each).min(rows)..((task + 1) * each).min(rows);
         // SAFETY: tasks have disjoint rows.
         let table = unsafe { table.part(range.start * dim..range.end * dim) };
-        cpu.dispatch(ScatterAdd {
-            dy,
-            idx,
-            table,
-            dim,
-            first: range.start,
-        });
+        cpu.dispatch(ScatterAdd { dy, idx, table, dim, first: range.start });
     });
 }
 
@@ -289,11 +242,7 @@ pub fn add_row(cpu: &Cpu, x: &[f32], bias: &[f32], y: &mut [f32], dim: usize) {
         let range = range.start * dim..range.end * dim;
         // SAFETY: tasks have disjoint rows.
         let y = unsafe { y.part(range.clone()) };
-        cpu.dispatch(AddRow {
-            x: &x[range],
-            bias,
-            y,
-        });
+        cpu.dispatch(AddRow { x: &x[range], bias, y });
     });
 }
 
@@ -344,10 +293,7 @@ pub fn sum_rows(cpu: &Cpu, dy: &[f32], dbias: &mut [f32], dim: usize, scratch: &
             }
         });
     }
-    cpu.dispatch(SumRows {
-        rows: partial,
-        sum: dbias,
-    });
+    cpu.dispatch(SumRows { rows: partial, sum: dbias });
 }
 
 /// Sums rows in order, from zeros.

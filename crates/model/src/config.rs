@@ -159,7 +159,10 @@ impl Config {
             ("qwen3", Some("Qwen3ForCausalLM") | None) | ("llama", Some("LlamaForCausalLM") | None)
         );
         if !known {
-            let reason = format!("{} / {:?}: only Qwen3ForCausalLM and LlamaForCausalLM", self.model_type, self.architectures);
+            let reason = format!(
+                "{} / {:?}: only Qwen3ForCausalLM and LlamaForCausalLM",
+                self.model_type, self.architectures
+            );
             return Err(Error::field("model_type", reason));
         }
         for (name, size) in [
@@ -176,19 +179,37 @@ impl Config {
                 return Err(Error::field(name, format!("{size} is outside of 1..={MOST}")));
             }
         }
-        let require = |holds: bool, name: &str, reason: &str| if holds { Ok(()) } else { Err(Error::field(name, reason)) };
+        let require = |holds: bool, name: &str, reason: &str| {
+            if holds { Ok(()) } else { Err(Error::field(name, reason)) }
+        };
         require(self.head_dim.is_multiple_of(2), "head_dim", "rotary positions need an even head size")?;
         require(self.head_dim <= 512, "head_dim", "heads above 512 are not supported")?;
-        require(self.num_attention_heads.is_multiple_of(self.num_key_value_heads), "num_key_value_heads", "it must divide num_attention_heads")?;
+        require(
+            self.num_attention_heads.is_multiple_of(self.num_key_value_heads),
+            "num_key_value_heads",
+            "it must divide num_attention_heads",
+        )?;
         require(self.num_hidden_layers <= 4096, "num_hidden_layers", "at most 4096 layers")?;
         require(self.hidden_act == "silu", "hidden_act", "only silu is supported")?;
-        require(!self.attention_bias && !self.mlp_bias, "attention_bias", "maps with biases are not supported")?;
+        require(
+            !self.attention_bias && !self.mlp_bias,
+            "attention_bias",
+            "maps with biases are not supported",
+        )?;
         require(self.rms_norm_eps > 0.0 && self.rms_norm_eps < 1.0, "rms_norm_eps", "it must be in 0..1")?;
-        require(self.rope_theta >= 1.0 && self.rope_theta.is_finite(), "rope_theta", "it must be at least 1")?;
+        require(
+            self.rope_theta >= 1.0 && self.rope_theta.is_finite(),
+            "rope_theta",
+            "it must be at least 1",
+        )?;
         let total = self.shapes().iter().try_fold(0usize, |sum, (_, shape)| {
             shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).and_then(|n| sum.checked_add(n))
         });
-        require(total.is_some_and(|n| n < 1 << 48), "hidden_size", "the model has more parameters than can be counted")
+        require(
+            total.is_some_and(|n| n < 1 << 48),
+            "hidden_size",
+            "the model has more parameters than can be counted",
+        )
     }
 
     /// Whether queries and keys are normed per head.
@@ -207,7 +228,9 @@ impl Config {
         let (q, kv) = (self.attention_width(), self.num_key_value_heads * d);
         let mut list = vec![("model.embed_tokens.weight".to_string(), vec![self.vocab_size, c])];
         for layer in 0..self.num_hidden_layers {
-            let mut push = |name: &str, shape: &[usize]| list.push((format!("model.layers.{layer}.{name}.weight"), shape.to_vec()));
+            let mut push = |name: &str, shape: &[usize]| {
+                list.push((format!("model.layers.{layer}.{name}.weight"), shape.to_vec()))
+            };
             push("self_attn.q_proj", &[q, c]);
             push("self_attn.k_proj", &[kv, c]);
             push("self_attn.v_proj", &[kv, c]);
@@ -265,13 +288,17 @@ fn newer_names(object: &mut Map<String, Value>) -> Result<(), Error> {
             object.entry("rope_theta").or_insert(theta.clone());
         }
     }
-    for name in ["head_dim", "num_key_value_heads", "rope_theta", "attention_bias", "mlp_bias", "tie_word_embeddings"] {
+    for name in
+        ["head_dim", "num_key_value_heads", "rope_theta", "attention_bias", "mlp_bias", "tie_word_embeddings"]
+    {
         if object.get(name) == Some(&Value::Null) {
             object.remove(name);
         }
     }
     // A list of end tokens: the first is ours.
-    if let Some(first) = object.get("eos_token_id").and_then(Value::as_array).and_then(|list| list.first()).cloned() {
+    if let Some(first) =
+        object.get("eos_token_id").and_then(Value::as_array).and_then(|list| list.first()).cloned()
+    {
         object.insert("eos_token_id".into(), first);
     }
     Ok(())
@@ -282,7 +309,17 @@ mod tests {
     use super::*;
 
     fn sizes() -> Sizes {
-        Sizes { vocab: 300, width: 40, ffn: 100, layers: 2, heads: 3, kv_heads: 1, head_dim: 18, context: 160, tied: false }
+        Sizes {
+            vocab: 300,
+            width: 40,
+            ffn: 100,
+            layers: 2,
+            heads: 3,
+            kv_heads: 1,
+            head_dim: 18,
+            context: 160,
+            tied: false,
+        }
     }
 
     #[test]
@@ -294,7 +331,8 @@ mod tests {
     #[test]
     fn counts_agree_with_the_shapes() {
         let config = Config::new(sizes()).unwrap();
-        let matrices: usize = config.shapes().iter().filter(|(_, s)| s.len() == 2).map(|(_, s)| s[0] * s[1]).sum();
+        let matrices: usize =
+            config.shapes().iter().filter(|(_, s)| s.len() == 2).map(|(_, s)| s[0] * s[1]).sum();
         assert_eq!(config.multiplying(), matrices - 300 * 40);
         let tied = Config::new(Sizes { tied: true, ..sizes() }).unwrap();
         assert_eq!(tied.multiplying(), config.multiplying());

@@ -57,7 +57,13 @@ impl Decoder<'_> {
         Ok((self.graph.constant(&[context, half], cos)?, self.graph.constant(&[context, half], sin)?))
     }
 
-    fn run(&mut self, inputs: &Inputs, context: usize, block: usize, cache: Option<&Cache>) -> Result<Hidden, Error> {
+    fn run(
+        &mut self,
+        inputs: &Inputs,
+        context: usize,
+        block: usize,
+        cache: Option<&Cache>,
+    ) -> Result<Hidden, Error> {
         let config = self.config;
         let (c, epsilon) = (config.hidden_size, config.rms_norm_eps as f32);
         let embedding = self.param("model.embed_tokens.weight", &[config.vocab_size, c]);
@@ -135,7 +141,8 @@ impl Decoder<'_> {
     }
 
     fn head(&mut self) -> Value {
-        let name = if self.config.tie_word_embeddings { "model.embed_tokens.weight" } else { "lm_head.weight" };
+        let name =
+            if self.config.tie_word_embeddings { "model.embed_tokens.weight" } else { "lm_head.weight" };
         self.param(name, &[self.config.vocab_size, self.config.hidden_size])
     }
 }
@@ -163,7 +170,13 @@ pub struct TrainGraph {
 
 impl TrainGraph {
     /// Builds the graph; `remember` off computes activations again instead of keeping them.
-    pub fn new(config: &Config, rows: usize, seq: usize, z_loss: f32, remember: bool) -> Result<TrainGraph, Error> {
+    pub fn new(
+        config: &Config,
+        rows: usize,
+        seq: usize,
+        z_loss: f32,
+        remember: bool,
+    ) -> Result<TrainGraph, Error> {
         let mut score = ScoreGraph::with_z_loss(config, rows, seq, z_loss)?;
         let graph = &mut score.graph;
         let weights = graph.input("weights", Type::f32(&[rows * seq]));
@@ -237,7 +250,13 @@ pub struct DecodeGraph {
 
 impl DecodeGraph {
     /// Builds the graph for `tokens` new tokens, `slots` cache rows and positions below `context`.
-    pub fn new(config: &Config, tokens: usize, logits: usize, slots: usize, context: usize) -> Result<DecodeGraph, Error> {
+    pub fn new(
+        config: &Config,
+        tokens: usize,
+        logits: usize,
+        slots: usize,
+        context: usize,
+    ) -> Result<DecodeGraph, Error> {
         let mut graph = Graph::new();
         let inputs = Inputs::new(&mut graph, tokens);
         let cache = Cache { slots: graph.input("slots", Type::i32(&[tokens])), rows: slots };

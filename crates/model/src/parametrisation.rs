@@ -101,7 +101,8 @@ pub fn initialise(table: &[Parameter], seed: u64, store: &mut Store) -> Result<(
         let values: Vec<f32> = match parameter.deviation {
             None => vec![1.0; len],
             Some(deviation) => {
-                let stream = parameter.name.bytes().fold(mix(seed), |state, byte| mix(state ^ u64::from(byte)));
+                let stream =
+                    parameter.name.bytes().fold(mix(seed), |state, byte| mix(state ^ u64::from(byte)));
                 (0..len as u64).map(|i| (deviation * normal(stream, i)) as f32).collect()
             }
         };
@@ -132,7 +133,17 @@ mod tests {
     use crate::Sizes;
 
     fn config() -> Config {
-        let sizes = Sizes { vocab: 500, width: 64, ffn: 192, layers: 2, heads: 2, kv_heads: 2, head_dim: 32, context: 64, tied: false };
+        let sizes = Sizes {
+            vocab: 500,
+            width: 64,
+            ffn: 192,
+            layers: 2,
+            heads: 2,
+            kv_heads: 2,
+            head_dim: 32,
+            context: 64,
+            tied: false,
+        };
         Config::new(sizes).unwrap()
     }
 
@@ -151,7 +162,8 @@ mod tests {
     #[test]
     fn initial_values_have_the_stated_moments_and_differ_by_seed() {
         let table = table(&config(), &Choice::default());
-        let layout = engine::Layout::new(table.iter().map(|p| (p.name.as_str(), p.shape.as_slice()))).unwrap();
+        let layout =
+            engine::Layout::new(table.iter().map(|p| (p.name.as_str(), p.shape.as_slice()))).unwrap();
         let layout = std::sync::Arc::new(layout);
         let made = |seed| {
             let mut store = Store::new(&layout).unwrap();

@@ -111,6 +111,12 @@ impl Shape {
         off * off
     }
 
+    /// The model's configuration; its context is a row.
+    pub fn config(&self) -> Result<model::Config> {
+        let Shape { width, layers, heads, kv_heads, head_dim, ffn, seq: context, vocab, tied } = *self;
+        Ok(model::Config::new(model::Sizes { vocab, width, ffn, layers, heads, kv_heads, head_dim, context, tied })?)
+    }
+
     /// Refuses sizes that no model has.
     pub fn check(&self) -> Result<()> {
         let refuse = |name: &str, value: usize, reason: &str| {
@@ -156,6 +162,17 @@ mod tests {
         let widest = sizes[above..].windows(2).map(|w| w[1] as f64 / w[0] as f64).fold(0.0, f64::max);
         assert!(widest < 1.4, "{widest}");
         assert!(grid(&family).all(|s| s.check().is_ok()));
+    }
+
+    #[test]
+    fn counts_agree_with_the_model() {
+        let family = Family { tied: true, ..Family::new(4096) };
+        for shape in grid(&Family::new(300)).chain(grid(&family)).take(60) {
+            let shape = Shape { kv_heads: 1, ..shape };
+            let config = shape.config().unwrap();
+            assert_eq!(shape.parameters(), config.multiplying() as u64);
+            assert_eq!(shape.flops_per_token(), config.flops_per_token(shape.seq));
+        }
     }
 
     #[test]

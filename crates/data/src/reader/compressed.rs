@@ -23,12 +23,7 @@ impl Hashed {
     /// Reads what the reader left, and gives the hash of the whole file.
     pub(crate) fn finish(mut self) -> Result<[u8; 32]> {
         let mut rest = vec![0; BUFFER];
-        while self
-            .raw
-            .read(&mut rest)
-            .map_err(Error::io("read", &self.path))?
-            > 0
-        {}
+        while self.raw.read(&mut rest).map_err(Error::io("read", &self.path))? > 0 {}
         Ok(*self.raw.hasher().finalize().as_bytes())
     }
 }
@@ -61,22 +56,15 @@ impl Read for Raw {
 /// Opens a file; the first bytes say whether it is compressed.
 pub(super) fn open(path: &Path, done: &Arc<AtomicU64>) -> Result<(Stream, Hashed)> {
     let file = File::open(path).map_err(Error::io("open", path))?;
-    let raw = Raw {
-        file: Arc::new(file),
-        hasher: Arc::default(),
-        done: done.clone(),
-    };
-    let hashed = Hashed {
-        raw: raw.clone(),
-        path: path.to_path_buf(),
-    };
+    let raw = Raw { file: Arc::new(file), hasher: Arc::default(), done: done.clone() };
+    let hashed = Hashed { raw: raw.clone(), path: path.to_path_buf() };
     let mut plain = BufReader::with_capacity(BUFFER, raw);
     let start = plain.fill_buf().map_err(Error::io("read", path))?;
     let stream: Stream = if start.starts_with(&[0x1f, 0x8b]) {
         Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(plain)))
     } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        let decoder = zstd::stream::read::Decoder::with_buffer(plain)
-            .map_err(Error::io("decompress", path))?;
+        let decoder =
+            zstd::stream::read::Decoder::with_buffer(plain).map_err(Error::io("decompress", path))?;
         Box::new(BufReader::with_capacity(BUFFER, decoder))
     } else {
         Box::new(plain)

@@ -43,20 +43,14 @@ impl JsonlReader {
             Ok(text) => parse(text, &self.config.text_field),
             Err(_) => {
                 // A copy is made only here.
-                let (text, _) = decode(self.line.clone(), self.config.invalid_utf8, || {
-                    place.clone()
-                })?;
+                let (text, _) = decode(self.line.clone(), self.config.invalid_utf8, || place.clone())?;
                 replaced = true;
                 parse(&text, &self.config.text_field)
             }
         };
-        let problem = |what: String| Problem {
-            place: place.clone(),
-            what,
-        };
+        let problem = |what: String| Problem { place: place.clone(), what };
         let row = parsed.map_err(|error| problem(format!("is not a JSON object: {error}")))?;
-        row.into_record(&place, &self.name, &self.config.text_field, replaced)
-            .map_err(problem)
+        row.into_record(&place, &self.name, &self.config.text_field, replaced).map_err(problem)
     }
 }
 
@@ -70,21 +64,14 @@ impl Reader for JsonlReader {
                 Err(error) => {
                     self.done = true;
                     let place = format!("{}:{}", self.name, self.number + 1);
-                    return Some(Err(Problem {
-                        place,
-                        what: read_failure(&error),
-                    }));
+                    return Some(Err(Problem { place, what: read_failure(&error) }));
                 }
                 Ok(None) => return None,
                 Ok(Some(Err(length))) => {
                     self.number += 1;
                     let limit = self.config.record_bytes;
-                    let what =
-                        format!("is a line of {length} bytes, more than the {limit} allowed");
-                    return Some(Err(Problem {
-                        place: self.place(),
-                        what,
-                    }));
+                    let what = format!("is a line of {length} bytes, more than the {limit} allowed");
+                    return Some(Err(Problem { place: self.place(), what }));
                 }
                 Ok(Some(Ok(()))) => {
                     self.number += 1;
@@ -127,39 +114,22 @@ impl Row {
         };
         let document = match (self.text, self.messages, self.segments) {
             (None, Some(messages), None) => {
-                let messages: Vec<Message> =
-                    messages.into_iter().map(MessageRow::message).collect();
+                let messages: Vec<Message> = messages.into_iter().map(MessageRow::message).collect();
                 Document::conversation(id, source, &messages)
             }
             (None, None, Some(segments)) => {
-                let segments = segments
-                    .into_iter()
-                    .map(SegmentRow::segment)
-                    .collect::<Result<_, _>>()?;
-                Document {
-                    id,
-                    source: source.into(),
-                    segments,
-                }
+                let segments = segments.into_iter().map(SegmentRow::segment).collect::<Result<_, _>>()?;
+                Document { id, source: source.into(), segments }
             }
             (Some(text), None, None) => Document::text(id, source, text),
             (None, None, None) => {
-                return Err(format!(
-                    "has neither {text_field:?} nor \"messages\" nor \"segments\""
-                ));
+                return Err(format!("has neither {text_field:?} nor \"messages\" nor \"segments\""));
             }
             _ => {
-                return Err(format!(
-                    "has more than one of {text_field:?}, \"messages\" and \"segments\""
-                ));
+                return Err(format!("has more than one of {text_field:?}, \"messages\" and \"segments\""));
             }
         };
-        Ok(Record {
-            document,
-            licence: self.licence,
-            replaced,
-            part: false,
-        })
+        Ok(Record { document, licence: self.licence, replaced, part: false })
     }
 }
 
@@ -195,11 +165,7 @@ struct Part {
 
 impl MessageRow {
     pub(super) fn plain(role: String, content: String) -> Self {
-        MessageRow {
-            role,
-            name: None,
-            content: Some(Content::Text(content)),
-        }
+        MessageRow { role, name: None, content: Some(Content::Text(content)) }
     }
 
     fn message(self) -> Message {
@@ -208,20 +174,13 @@ impl MessageRow {
             Some(Content::Text(text)) => vec![SegmentKind::Text(text)],
             Some(Content::Parts(parts)) => parts.into_iter().map(Part::segment).collect(),
         };
-        Message {
-            role: self.role,
-            name: self.name,
-            content,
-        }
+        Message { role: self.role, name: self.name, content }
     }
 }
 
 impl Part {
     fn segment(self) -> SegmentKind {
-        let is_image = self
-            .kind
-            .as_deref()
-            .is_some_and(|kind| kind.starts_with("image"));
+        let is_image = self.kind.as_deref().is_some_and(|kind| kind.starts_with("image"));
         match (self.text, self.image.or(self.image_url)) {
             (Some(text), None) if !is_image => SegmentKind::Text(text),
             (_, image) => {
@@ -266,10 +225,7 @@ impl SegmentRow {
             (None, None, Some(image)) => SegmentKind::Image(ImageRef::File(image)),
             _ => return Err("has a segment that is not one of text, special and image".into()),
         };
-        Ok(Segment {
-            kind,
-            weight: self.weight,
-        })
+        Ok(Segment { kind, weight: self.weight })
     }
 }
 
@@ -340,15 +296,12 @@ mod tests {
     use super::*;
 
     fn record(line: &str) -> Result<Record, String> {
-        parse(line, "text")
-            .map_err(|e| e.to_string())?
-            .into_record("f:1", "f", "text", false)
+        parse(line, "text").map_err(|e| e.to_string())?.into_record("f:1", "f", "text", false)
     }
 
     #[test]
     fn fields_that_mean_nothing_are_passed_over() {
-        let read =
-            record(r#"{"meta":{"a":[1,{"b":null}]},"text":"x\u0000y","license":"CC0","id":7}"#);
+        let read = record(r#"{"meta":{"a":[1,{"b":null}]},"text":"x\u0000y","license":"CC0","id":7}"#);
         let read = read.unwrap();
         assert_eq!(read.document, Document::text("f:1 7", "f", "x\0y"));
         assert_eq!(read.licence.as_deref(), Some("CC0"));

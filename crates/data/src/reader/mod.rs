@@ -80,9 +80,7 @@ enum Format {
 
 /// The file's format by its name, without `.gz` or `.zst`.
 fn format_of(path: &Path) -> Format {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().to_lowercase());
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase());
     let name = name.unwrap_or_default();
     let inner = name
         .strip_suffix(".gz")
@@ -93,10 +91,10 @@ fn format_of(path: &Path) -> Format {
         Some("jsonl" | "ndjson") => Format::Jsonl,
         Some("parquet" | "pq") => Format::Parquet,
         Some(
-            "txt" | "text" | "md" | "markdown" | "rst" | "tex" | "html" | "htm" | "xml" | "csv"
-            | "tsv" | "json" | "toml" | "yaml" | "yml" | "ini" | "py" | "rs" | "c" | "h" | "cc"
-            | "cpp" | "hpp" | "java" | "js" | "ts" | "go" | "rb" | "sh" | "sql" | "css" | "lua"
-            | "pl" | "hs" | "ml" | "scala" | "swift" | "kt" | "r" | "jl" | "zig" | "asm" | "s",
+            "txt" | "text" | "md" | "markdown" | "rst" | "tex" | "html" | "htm" | "xml" | "csv" | "tsv"
+            | "json" | "toml" | "yaml" | "yml" | "ini" | "py" | "rs" | "c" | "h" | "cc" | "cpp" | "hpp"
+            | "java" | "js" | "ts" | "go" | "rb" | "sh" | "sql" | "css" | "lua" | "pl" | "hs" | "ml"
+            | "scala" | "swift" | "kt" | "r" | "jl" | "zig" | "asm" | "s",
         ) => Format::Text,
         _ => Format::Unknown,
     }
@@ -157,16 +155,8 @@ fn read_failure(error: &std::io::Error) -> String {
 /// Reads every document of a single file, for `data inspect` and tests: problems are errors.
 pub fn read_file(path: &Path) -> Result<Vec<Document>> {
     let name = path.to_string_lossy().into_owned();
-    let bytes = std::fs::metadata(path)
-        .map_err(Error::io("read", path))?
-        .len();
-    let file = InputFile {
-        path: path.to_path_buf(),
-        name,
-        source: 0,
-        bytes,
-        explicit: true,
-    };
+    let bytes = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
+    let file = InputFile { path: path.to_path_buf(), name, source: 0, bytes, explicit: true };
     let config = ReaderConfig {
         text_field: "text".into(),
         invalid_utf8: InvalidUtf8::Replace,
@@ -175,10 +165,7 @@ pub fn read_file(path: &Path) -> Result<Vec<Document>> {
     let (mut reader, _) = open(&file, &config, &Arc::default())?;
     let mut documents = Vec::new();
     while let Some(item) = reader.next() {
-        let record = item.map_err(|problem| Error::Malformed {
-            place: problem.place,
-            what: problem.what,
-        })?;
+        let record = item.map_err(|problem| Error::Malformed { place: problem.place, what: problem.what })?;
         documents.push(record.document);
     }
     Ok(documents)

@@ -23,16 +23,9 @@ use crate::source::InputFile;
 const ROWS: usize = 64;
 
 /// Opens a Parquet file; `stream` gives its bytes where it is compressed as a whole.
-pub(super) fn open(
-    file: &InputFile,
-    mut stream: Stream,
-    config: &ReaderConfig,
-) -> Box<dyn Reader + Send> {
+pub(super) fn open(file: &InputFile, mut stream: Stream, config: &ReaderConfig) -> Box<dyn Reader + Send> {
     let broken = |what: String| -> Box<dyn Reader + Send> {
-        Box::new(Broken(Some(Problem {
-            place: file.name.clone(),
-            what,
-        })))
+        Box::new(Broken(Some(Problem { place: file.name.clone(), what })))
     };
     // Parquet is read from its end: one that is compressed as a whole is unpacked beside, not in memory.
     let opened = match stream.fill_buf() {
@@ -66,8 +59,7 @@ fn unpack(stream: &mut Stream) -> io::Result<File> {
 
 /// Runs a call into the `parquet` crate, a panic of which is a fault of the file.
 fn fenced<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(call))
-        .unwrap_or_else(|_| Err("is damaged (not valid Parquet)".into()))
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err("is damaged (not valid Parquet)".into()))
 }
 
 /// The batches of the columns that mean something.
@@ -75,8 +67,7 @@ fn batches(source: File, config: &ReaderConfig) -> Result<ParquetRecordBatchRead
     let bad = |error: parquet::errors::ParquetError| format!("is not valid Parquet: {error}");
     // Plain types only: an embedded Arrow schema may ask for any other encoding.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new_with_options(source, options).map_err(bad)?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(source, options).map_err(bad)?;
     let roots = builder.parquet_schema().root_schema().get_fields();
     let wanted: Vec<usize> = roots
         .iter()
@@ -97,11 +88,7 @@ fn batches(source: File, config: &ReaderConfig) -> Result<ParquetRecordBatchRead
         ));
     }
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
-    builder
-        .with_projection(mask)
-        .with_batch_size(ROWS)
-        .build()
-        .map_err(bad)
+    builder.with_projection(mask).with_batch_size(ROWS).build().map_err(bad)
 }
 
 struct ParquetReader {
@@ -124,10 +111,7 @@ impl Reader for ParquetReader {
             }
             let batches = &mut self.batches;
             let batch = fenced(|| {
-                batches
-                    .next()
-                    .transpose()
-                    .map_err(|error| format!("is not valid Parquet: {error}"))
+                batches.next().transpose().map_err(|error| format!("is not valid Parquet: {error}"))
             });
             let items = match batch {
                 Ok(None) => return None,
@@ -155,29 +139,21 @@ impl Reader for ParquetReader {
 fn read_batch(batch: &RecordBatch, name: &str, config: &ReaderConfig, first: u64) -> Vec<Item> {
     let text = batch.column_by_name(&config.text_field);
     let messages = batch.column_by_name("messages");
-    let licence = batch
-        .column_by_name("license")
-        .or_else(|| batch.column_by_name("licence"));
+    let licence = batch.column_by_name("license").or_else(|| batch.column_by_name("licence"));
     let id = batch.column_by_name("id");
     let read_row = |index: usize| -> Item {
         let place = format!("{name}:{}", first + index as u64 + 1);
-        let problem = |what: String| Problem {
-            place: place.clone(),
-            what,
-        };
+        let problem = |what: String| Problem { place: place.clone(), what };
         let mut row = Row::default();
         let mut replaced = false;
         if let Some(column) = text
             && !column.is_null(index)
         {
-            let bytes = cell(column, index).ok_or_else(|| {
-                problem(format!("the column {:?} is not text", config.text_field))
-            })?;
+            let bytes = cell(column, index)
+                .ok_or_else(|| problem(format!("the column {:?} is not text", config.text_field)))?;
             if bytes.len() > config.record_bytes {
                 let (length, limit) = (bytes.len(), config.record_bytes);
-                return Err(problem(format!(
-                    "is a text of {length} bytes, more than the {limit} allowed"
-                )));
+                return Err(problem(format!("is a text of {length} bytes, more than the {limit} allowed")));
             }
             let (text, odd) = text_of(bytes, config.invalid_utf8, || place.clone())?;
             row.text = Some(text);
@@ -189,15 +165,12 @@ fn read_batch(batch: &RecordBatch, name: &str, config: &ReaderConfig, first: u64
             row.messages = Some(conversation(column, index).map_err(problem)?);
         }
         let string = |column: Option<&arrow_array::ArrayRef>| {
-            let bytes = column
-                .filter(|column| !column.is_null(index))
-                .and_then(|c| cell(c, index))?;
+            let bytes = column.filter(|column| !column.is_null(index)).and_then(|c| cell(c, index))?;
             Some(String::from_utf8_lossy(bytes).into_owned())
         };
         row.licence = string(licence);
         row.id = string(id).map(serde_json::Value::String);
-        row.into_record(&place, name, &config.text_field, replaced)
-            .map_err(problem)
+        row.into_record(&place, name, &config.text_field, replaced).map_err(problem)
     };
     (0..batch.num_rows()).map(read_row).collect()
 }
@@ -225,8 +198,7 @@ fn cell(column: &dyn Array, index: usize) -> Option<&[u8]> {
 /// A cell of messages: a list of structures with role and content, or JSON text.
 fn conversation(column: &dyn Array, index: usize) -> Result<Vec<MessageRow>, String> {
     if let Some(bytes) = cell(column, index) {
-        let text =
-            std::str::from_utf8(bytes).map_err(|_| "its messages are not UTF-8".to_owned())?;
+        let text = std::str::from_utf8(bytes).map_err(|_| "its messages are not UTF-8".to_owned())?;
         return parse_messages(text).map_err(|error| format!("its messages are not JSON: {error}"));
     }
     let list = match (column.as_list_opt::<i32>(), column.as_list_opt::<i64>()) {
@@ -234,15 +206,9 @@ fn conversation(column: &dyn Array, index: usize) -> Result<Vec<MessageRow>, Str
         (_, Some(list)) => list.value(index),
         _ => return Err("the column \"messages\" is neither a list nor JSON text".into()),
     };
-    let fields = list
-        .as_struct_opt()
-        .ok_or("the messages are not structures")?;
-    let role = fields
-        .column_by_name("role")
-        .ok_or("the messages have no role")?;
-    let content = fields
-        .column_by_name("content")
-        .ok_or("the messages have no content")?;
+    let fields = list.as_struct_opt().ok_or("the messages are not structures")?;
+    let role = fields.column_by_name("role").ok_or("the messages have no role")?;
+    let content = fields.column_by_name("content").ok_or("the messages have no content")?;
     (0..fields.len())
         .map(|at| {
             let text = |column: &dyn Array| match column.is_null(at) {

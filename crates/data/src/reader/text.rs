@@ -25,12 +25,7 @@ pub(super) struct TextReader {
 const SNIFFED: usize = 8192;
 
 impl TextReader {
-    pub(super) fn new(
-        file: &InputFile,
-        stream: Stream,
-        config: &ReaderConfig,
-        sniff: bool,
-    ) -> Self {
+    pub(super) fn new(file: &InputFile, stream: Stream, config: &ReaderConfig, sniff: bool) -> Self {
         TextReader {
             stream,
             name: file.name.clone(),
@@ -45,19 +40,14 @@ impl TextReader {
 
     fn problem(&mut self, what: String) -> Option<Item> {
         self.done = true;
-        Some(Err(Problem {
-            place: self.name.clone(),
-            what,
-        }))
+        Some(Err(Problem { place: self.name.clone(), what }))
     }
 
     /// Reads until the limit or the end; true at the end.
     fn fill(&mut self) -> io::Result<bool> {
         let limit = self.config.record_bytes;
         let missing = (limit + 1).saturating_sub(self.rest.len());
-        (&mut self.stream)
-            .take(missing as u64)
-            .read_to_end(&mut self.rest)?;
+        (&mut self.stream).take(missing as u64).read_to_end(&mut self.rest)?;
         Ok(self.rest.len() <= limit)
     }
 
@@ -74,10 +64,7 @@ impl TextReader {
 
 /// Text has no NUL and few bytes that are not UTF-8.
 fn looks_like_text(start: &[u8]) -> bool {
-    let odd = String::from_utf8_lossy(start)
-        .chars()
-        .filter(|&c| c == '\u{fffd}')
-        .count();
+    let odd = String::from_utf8_lossy(start).chars().filter(|&c| c == '\u{fffd}').count();
     !start.contains(&0) && odd * 50 <= start.len().max(100)
 }
 
@@ -92,11 +79,7 @@ impl Reader for TextReader {
         };
         if self.part == 0 {
             if let Some(what) = self.encoding_problem() {
-                let hint = if self.explicit {
-                    ""
-                } else {
-                    " (exclude it to silence this)"
-                };
+                let hint = if self.explicit { "" } else { " (exclude it to silence this)" };
                 return self.problem(format!("{what}{hint}"));
             }
             if self.rest.starts_with(b"\xef\xbb\xbf") {
@@ -116,22 +99,13 @@ impl Reader for TextReader {
         }
         self.part += 1;
         let part = self.part > 1 || !at_end;
-        let id = if part {
-            format!("{}#{}", self.name, self.part)
-        } else {
-            self.name.clone()
-        };
+        let id = if part { format!("{}#{}", self.name, self.part) } else { self.name.clone() };
         let (text, replaced) = match decode(bytes, self.config.invalid_utf8, || id.clone()) {
             Ok(decoded) => decoded,
             Err(problem) => return Some(Err(problem)),
         };
         let document = Document::text(id, self.name.clone(), text);
-        Some(Ok(Record {
-            document,
-            licence: None,
-            replaced,
-            part,
-        }))
+        Some(Ok(Record { document, licence: None, replaced, part }))
     }
 }
 
@@ -141,12 +115,7 @@ fn cut_place(bytes: &[u8]) -> usize {
         return newline + 1;
     }
     // Bytes 10xxxxxx continue a character; there are at most three.
-    let tail = bytes
-        .iter()
-        .rev()
-        .take(4)
-        .take_while(|&&byte| byte & 0xc0 == 0x80)
-        .count();
+    let tail = bytes.iter().rev().take(4).take_while(|&&byte| byte & 0xc0 == 0x80).count();
     match bytes.len().saturating_sub(tail + 1) {
         0 => bytes.len(),
         place => place,
@@ -167,11 +136,7 @@ pub(super) fn read_line(
         if buffer.is_empty() {
             return Ok(match length {
                 0 => None,
-                _ => Some(if length > limit as u64 {
-                    Err(length)
-                } else {
-                    Ok(())
-                }),
+                _ => Some(if length > limit as u64 { Err(length) } else { Ok(()) }),
             });
         }
         let end = buffer.iter().position(|&byte| byte == b'\n');
@@ -188,11 +153,7 @@ pub(super) fn read_line(
             if line.last() == Some(&b'\r') {
                 line.pop();
             }
-            return Ok(Some(if length > limit as u64 {
-                Err(length)
-            } else {
-                Ok(())
-            }));
+            return Ok(Some(if length > limit as u64 { Err(length) } else { Ok(()) }));
         }
     }
 }
@@ -218,10 +179,7 @@ mod tests {
         let mut line = Vec::new();
         assert_eq!(read_line(&mut stream, &mut line, 10).unwrap(), Some(Ok(())));
         assert_eq!(line, b"one");
-        assert_eq!(
-            read_line(&mut stream, &mut line, 10).unwrap(),
-            Some(Err(100))
-        );
+        assert_eq!(read_line(&mut stream, &mut line, 10).unwrap(), Some(Err(100)));
         assert_eq!(read_line(&mut stream, &mut line, 10).unwrap(), Some(Ok(())));
         assert_eq!(line, b"two");
         assert_eq!(read_line(&mut stream, &mut line, 10).unwrap(), None);

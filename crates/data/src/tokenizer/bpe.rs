@@ -27,16 +27,8 @@ impl Bpe {
         merges: &HashMap<(u32, u32), (u32, u32)>,
         words: Option<HashMap<Vec<u8>, u32>>,
     ) -> Self {
-        let longest_word = words
-            .as_ref()
-            .map_or(0, |words| words.keys().map(Vec::len).max().unwrap_or(0));
-        Bpe {
-            rule,
-            byte_ids,
-            pairs: PairTable::new(merges),
-            words,
-            longest_word,
-        }
+        let longest_word = words.as_ref().map_or(0, |words| words.keys().map(Vec::len).max().unwrap_or(0));
+        Bpe { rule, byte_ids, pairs: PairTable::new(merges), words, longest_word }
     }
 
     /// Merges one piece of text.
@@ -99,17 +91,9 @@ impl Bpe {
         heap.clear();
         let len = piece.len();
         for (at, &byte) in piece.iter().enumerate() {
-            let next = if at + 1 < len {
-                at as u32 + 1
-            } else {
-                u32::MAX
-            };
+            let next = if at + 1 < len { at as u32 + 1 } else { u32::MAX };
             let before = if at > 0 { at as u32 - 1 } else { u32::MAX };
-            nodes.push(Node {
-                id: self.byte_ids[byte as usize],
-                before,
-                next,
-            });
+            nodes.push(Node { id: self.byte_ids[byte as usize], before, next });
         }
         let candidate = |nodes: &[Node], at: usize| {
             let node = nodes[at];
@@ -174,11 +158,7 @@ impl PairTable {
     fn new(merges: &HashMap<(u32, u32), (u32, u32)>) -> Self {
         let size = (merges.len() * 3).next_power_of_two().max(4);
         let slots = vec![(u64::MAX, NONE); size];
-        let mut table = PairTable {
-            slots,
-            mask: size - 1,
-            is_empty: merges.is_empty(),
-        };
+        let mut table = PairTable { slots, mask: size - 1, is_empty: merges.is_empty() };
         for (&(left, right), &(rank, id)) in merges {
             let key = u64::from(left) << 32 | u64::from(right);
             let mut slot = table.slot(key);
@@ -238,14 +218,7 @@ pub(crate) struct BpeEncoder {
 impl BpeEncoder {
     pub(crate) fn new() -> Self {
         BpeEncoder {
-            words: vec![
-                Word {
-                    key: 0,
-                    ids: [0; TOKENS],
-                    count: 0
-                };
-                WORDS
-            ],
+            words: vec![Word { key: 0, ids: [0; TOKENS], count: 0 }; WORDS],
             scratch: Scratch::default(),
         }
     }
@@ -300,10 +273,7 @@ impl BpeEncoder {
 /// Up to 15 bytes and their number as one integer; never 0.
 #[inline(always)]
 fn word_key(bytes: &[u8], start: usize, len: usize) -> u128 {
-    let raw = match bytes
-        .get(start..start + 16)
-        .and_then(|word| word.try_into().ok())
-    {
+    let raw = match bytes.get(start..start + 16).and_then(|word| word.try_into().ok()) {
         Some(word) => u128::from_le_bytes(word),
         None => {
             let mut word = [0; 16];

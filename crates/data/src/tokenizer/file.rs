@@ -13,15 +13,8 @@ use crate::document::Special;
 use crate::error::{Error, Result};
 
 /// Names under which tokenizers know the end of a text, most specific first.
-const END_NAMES: [&str; 7] = [
-    "<|endoftext|>",
-    "<|end_of_text|>",
-    "<|begin_of_text|>",
-    "</s>",
-    "<eos>",
-    "<|eot_id|>",
-    "<|im_end|>",
-];
+const END_NAMES: [&str; 7] =
+    ["<|endoftext|>", "<|end_of_text|>", "<|begin_of_text|>", "</s>", "<eos>", "<|eot_id|>", "<|im_end|>"];
 
 /// Tokens of at most this many ids are read: no vocabulary is larger, and a damaged file may say anything.
 const LARGEST_VOCABULARY: u64 = 1 << 24;
@@ -48,18 +41,16 @@ struct AddedToken {
 /// Reads a tokenizer. `place` names it in errors.
 pub(super) fn parse(json: Vec<u8>, config: Option<Vec<u8>>, place: &str) -> Result<Tokenizer> {
     let bad = |what: String| Error::tokenizer(place, what);
-    let file: File = serde_json::from_slice(&json)
-        .map_err(|error| bad(format!("is not a tokenizer.json: {error}")))?;
+    let file: File =
+        serde_json::from_slice(&json).map_err(|error| bad(format!("is not a tokenizer.json: {error}")))?;
     let settings: Option<Value> = match &config {
         None => None,
-        Some(bytes) => Some(serde_json::from_slice(bytes).map_err(|error| {
-            bad(format!(
-                "has a tokenizer_config.json that is not JSON: {error}"
-            ))
-        })?),
+        Some(bytes) => Some(
+            serde_json::from_slice(bytes)
+                .map_err(|error| bad(format!("has a tokenizer_config.json that is not JSON: {error}")))?,
+        ),
     };
-    let vocabulary =
-        vocabulary(&file.model).ok_or_else(|| bad("has a model without a vocabulary".into()))?;
+    let vocabulary = vocabulary(&file.model).ok_or_else(|| bad("has a model without a vocabulary".into()))?;
     let largest = vocabulary
         .iter()
         .map(|(_, id)| *id)
@@ -67,9 +58,7 @@ pub(super) fn parse(json: Vec<u8>, config: Option<Vec<u8>>, place: &str) -> Resu
         .max()
         .ok_or_else(|| bad("has an empty vocabulary".into()))?;
     if largest >= LARGEST_VOCABULARY {
-        return Err(bad(format!(
-            "has a token with id {largest}, beyond any vocabulary"
-        )));
+        return Err(bad(format!("has a token with id {largest}, beyond any vocabulary")));
     }
     let vocab_size = largest as usize + 1;
 
@@ -79,9 +68,7 @@ pub(super) fn parse(json: Vec<u8>, config: Option<Vec<u8>>, place: &str) -> Resu
     let fast = fast_model(&file, &vocabulary, &alphabet);
     for (word, id) in &vocabulary {
         spelled[*id as usize] = Some(match &fast {
-            Ok(_) => alphabet
-                .decode(word)
-                .unwrap_or_else(|| word.clone().into_bytes()),
+            Ok(_) => alphabet.decode(word).unwrap_or_else(|| word.clone().into_bytes()),
             Err(_) => spell(word, &alphabet, byte_level(&file)),
         });
     }
@@ -93,16 +80,11 @@ pub(super) fn parse(json: Vec<u8>, config: Option<Vec<u8>>, place: &str) -> Resu
     let mut ends = Vec::with_capacity(vocab_size);
     for word in &spelled {
         bytes.extend_from_slice(word.as_deref().unwrap_or_default());
-        ends.push(
-            u32::try_from(bytes.len()).map_err(|_| bad("has more than 4 GB of tokens".into()))?,
-        );
+        ends.push(u32::try_from(bytes.len()).map_err(|_| bad("has more than 4 GB of tokens".into()))?);
     }
 
     let id_of = |name: &str| {
-        file.added_tokens
-            .iter()
-            .find(|token| token.special && token.content == name)
-            .map(|t| t.id)
+        file.added_tokens.iter().find(|token| token.special && token.content == name).map(|t| t.id)
     };
     let specials = Special::ALL.map(|special| id_of(special.as_str()));
     let declared = settings.as_ref().and_then(|settings| {
@@ -131,17 +113,8 @@ pub(super) fn parse(json: Vec<u8>, config: Option<Vec<u8>>, place: &str) -> Resu
             Kind::Slow(Box::new(tokenizer), reason)
         }
     };
-    let mut tokenizer = Tokenizer {
-        kind,
-        json,
-        config: Vec::new(),
-        vocab_size,
-        bytes,
-        ends,
-        special,
-        specials,
-        eos,
-    };
+    let mut tokenizer =
+        Tokenizer { kind, json, config: Vec::new(), vocab_size, bytes, ends, special, specials, eos };
     tokenizer.config = config.unwrap_or_else(|| tokenizer.own_config());
     Ok(tokenizer)
 }
@@ -149,10 +122,7 @@ pub(super) fn parse(json: Vec<u8>, config: Option<Vec<u8>>, place: &str) -> Resu
 /// Token → id of any kind of model.
 fn vocabulary(model: &Value) -> Option<Vec<(String, u64)>> {
     match model.get("vocab")? {
-        Value::Object(words) => words
-            .iter()
-            .map(|(word, id)| Some((word.clone(), id.as_u64()?)))
-            .collect(),
+        Value::Object(words) => words.iter().map(|(word, id)| Some((word.clone(), id.as_u64()?))).collect(),
         // Unigram: pairs of piece and score, in order of ids.
         Value::Array(pieces) => pieces
             .iter()
@@ -174,17 +144,10 @@ fn fast_model(
         return Err("its model is not BPE".into());
     }
     let set = |name: &str| {
-        !matches!(
-            model.get(name),
-            None | Some(Value::Null) | Some(Value::Bool(false))
-        ) && model.get(name).and_then(Value::as_str) != Some("")
+        !matches!(model.get(name), None | Some(Value::Null) | Some(Value::Bool(false)))
+            && model.get(name).and_then(Value::as_str) != Some("")
     };
-    for name in [
-        "dropout",
-        "continuing_subword_prefix",
-        "end_of_word_suffix",
-        "byte_fallback",
-    ] {
+    for name in ["dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"] {
         if set(name) {
             return Err(format!("its model sets {name}"));
         }
@@ -204,10 +167,7 @@ fn fast_model(
         .and_then(split_rule)
         .ok_or("its split rule is not one of gpt-2, qwen2, llama-3, or whole bytes")?;
 
-    let ids: HashMap<&str, u32> = vocabulary
-        .iter()
-        .map(|(word, id)| (word.as_str(), *id as u32))
-        .collect();
+    let ids: HashMap<&str, u32> = vocabulary.iter().map(|(word, id)| (word.as_str(), *id as u32)).collect();
     let mut byte_ids = [0; 256];
     for (byte, character) in super::bytes::byte_characters().into_iter().enumerate() {
         byte_ids[byte] = *ids
@@ -216,10 +176,7 @@ fn fast_model(
     }
     let mut merges = HashMap::new();
     let empty = Vec::new();
-    let listed = model
-        .get("merges")
-        .and_then(Value::as_array)
-        .unwrap_or(&empty);
+    let listed = model.get("merges").and_then(Value::as_array).unwrap_or(&empty);
     let mut merged = String::new();
     for (rank, merge) in listed.iter().enumerate() {
         let pair = match merge {
@@ -236,18 +193,13 @@ fn fast_model(
         merged.push_str(left);
         merged.push_str(right);
         let find = |word: &str| {
-            ids.get(word)
-                .copied()
-                .ok_or_else(|| format!("its merge {rank} is not in its vocabulary"))
+            ids.get(word).copied().ok_or_else(|| format!("its merge {rank} is not in its vocabulary"))
         };
         merges.insert((find(left)?, find(right)?), (rank as u32, find(&merged)?));
     }
     let words = match model.get("ignore_merges") {
         Some(Value::Bool(true)) => Some(
-            vocabulary
-                .iter()
-                .filter_map(|(word, id)| Some((alphabet.decode(word)?, *id as u32)))
-                .collect(),
+            vocabulary.iter().filter_map(|(word, id)| Some((alphabet.decode(word)?, *id as u32))).collect(),
         ),
         _ => None,
     };
@@ -265,11 +217,7 @@ fn split_rule(value: &Value) -> Option<SplitRule> {
             .then(|| flag(value, "use_regex", true))
     };
     if let Some(regex) = byte_level(value) {
-        return Some(if regex {
-            SplitRule::Gpt2
-        } else {
-            SplitRule::Whole
-        });
+        return Some(if regex { SplitRule::Gpt2 } else { SplitRule::Whole });
     }
     if kind(value)? != "Sequence" {
         return None;

@@ -66,11 +66,7 @@ impl Tokenizer {
 
     /// Opens a `tokenizer.json`, or a folder that holds one. A `tokenizer_config.json` beside it is kept.
     pub fn open(path: &Path) -> Result<Tokenizer> {
-        let file = if path.is_dir() {
-            path.join("tokenizer.json")
-        } else {
-            path.to_path_buf()
-        };
+        let file = if path.is_dir() { path.join("tokenizer.json") } else { path.to_path_buf() };
         let json = fs::read(&file).map_err(Error::io("read", &file))?;
         let beside = file.with_file_name("tokenizer_config.json");
         let config = match fs::read(&beside) {
@@ -148,10 +144,7 @@ impl Tokenizer {
 
     /// An encoder with a memory of words: for much text on one thread.
     pub fn encoder(&self) -> Encoder<'_> {
-        Encoder {
-            tokenizer: self,
-            bpe: None,
-        }
+        Encoder { tokenizer: self, bpe: None }
     }
 
     /// Appends the tokens of `text`, in which reserved tokens are ordinary text (STR-3). For much text take
@@ -172,11 +165,7 @@ impl Tokenizer {
 
     /// Bytes of text that a token stands for: 0 for reserved tokens.
     pub fn text_length(&self, id: u32) -> usize {
-        if self.is_special(id) {
-            0
-        } else {
-            self.token_bytes(id).len()
-        }
+        if self.is_special(id) { 0 } else { self.token_bytes(id).len() }
     }
 
     /// The bytes of many tokens, without reserved ones.
@@ -223,9 +212,7 @@ impl Encoder<'_> {
     pub fn encode_ordinary(&mut self, text: &str, out: &mut Vec<u32>) -> Result<()> {
         match &self.tokenizer.kind {
             Kind::Fast(bpe) => {
-                self.bpe
-                    .get_or_insert_with(BpeEncoder::new)
-                    .encode(bpe, text, out);
+                self.bpe.get_or_insert_with(BpeEncoder::new).encode(bpe, text, out);
                 Ok(())
             }
             Kind::Slow(tokenizer, _) => {

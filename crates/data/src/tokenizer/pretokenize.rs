@@ -163,11 +163,7 @@ fn run(text: &str, mut at: usize, class: u8) -> usize {
 #[inline(always)]
 fn contraction(bytes: &[u8], at: usize, fold: bool) -> usize {
     let lower = |byte: u8| {
-        if fold {
-            byte.to_ascii_lowercase()
-        } else {
-            byte
-        }
+        if fold { byte.to_ascii_lowercase() } else { byte }
     };
     let Some(&first) = bytes.get(at + 1) else {
         return 0;
@@ -274,21 +270,13 @@ impl Spaces {
     /// The whole run at the end of a text; before a word all but the last character, which may belong to
     /// the word, unless it is the only one.
     fn before_word(&self, at: usize, text_end: usize) -> usize {
-        if self.end == text_end || self.last == at {
-            self.end
-        } else {
-            self.last
-        }
+        if self.end == text_end || self.last == at { self.end } else { self.last }
     }
 }
 
 #[inline(always)]
 fn spaces(text: &str, at: usize) -> Spaces {
-    let mut found = Spaces {
-        end: at,
-        last: at,
-        after_newline: None,
-    };
+    let mut found = Spaces { end: at, last: at, after_newline: None };
     loop {
         let (class, len) = class_at(text, found.end);
         if !matches!(class, SPACE | NEWLINE) {
@@ -316,10 +304,7 @@ mod tests {
     fn qwen2_by_hand() {
         assert_eq!(
             pieces(SplitRule::Qwen2, "I'm 12  cats,\n\n  \"hi\" \t\n x   "),
-            [
-                "I", "'m", " ", "1", "2", " ", " cats", ",\n\n", " ", " \"", "hi", "\"", " \t\n",
-                " x", "   "
-            ]
+            ["I", "'m", " ", "1", "2", " ", " cats", ",\n\n", " ", " \"", "hi", "\"", " \t\n", " x", "   "]
         );
     }
 
@@ -327,21 +312,14 @@ mod tests {
     fn gpt2_by_hand() {
         assert_eq!(
             pieces(SplitRule::Gpt2, "I'm 12  cats,\n\nI'M"),
-            [
-                "I", "'m", " 12", " ", " cats", ",", "\n", "\n", "I", "'", "M"
-            ]
+            ["I", "'m", " 12", " ", " cats", ",", "\n", "\n", "I", "'", "M"]
         );
     }
 
     #[test]
     fn the_pieces_are_the_text() {
         let text = "¿Qué? 日本語 \u{a0}\u{2003}x'ſt ½² \u{0}\r\n";
-        for rule in [
-            SplitRule::Whole,
-            SplitRule::Gpt2,
-            SplitRule::Qwen2,
-            SplitRule::Llama3,
-        ] {
+        for rule in [SplitRule::Whole, SplitRule::Gpt2, SplitRule::Qwen2, SplitRule::Llama3] {
             assert_eq!(pieces(rule, text).concat(), text);
         }
     }

@@ -30,12 +30,7 @@ pub(super) fn train_json<S: AsRef<str> + Send>(
         .min_frequency(2)
         .show_progress(false)
         .initial_alphabet(characters.iter().copied().collect())
-        .special_tokens(
-            Special::ALL
-                .iter()
-                .map(|special| AddedToken::from(special.as_str(), true))
-                .collect(),
-        )
+        .special_tokens(Special::ALL.iter().map(|special| AddedToken::from(special.as_str(), true)).collect())
         .build();
     trainer
         .feed(samples, |text| {
@@ -61,11 +56,7 @@ pub(super) fn train_json<S: AsRef<str> + Send>(
         "invert": false,
     });
     let bytes = byte_level(false);
-    Ok(whole(
-        model,
-        json!({ "type": "Sequence", "pretokenizers": [split, bytes] }),
-        0,
-    ))
+    Ok(whole(model, json!({ "type": "Sequence", "pretokenizers": [split, bytes] }), 0))
 }
 
 /// `tokenizer.json` of the tokenizer of bytes: an ordinary byte-level BPE without merges.

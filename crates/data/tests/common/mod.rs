@@ -21,10 +21,7 @@ pub struct Numbers(pub u64);
 
 impl Numbers {
     pub fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 33) % limit
     }
 }
@@ -32,9 +29,7 @@ impl Numbers {
 /// Sentences of made-up words with a skewed distribution, numbers and punctuation.
 pub fn sentences(count: usize) -> Vec<String> {
     let mut numbers = Numbers(7);
-    let syllables = [
-        "ka", "to", "mi", "ren", "sol", "qu", "é", "wa", "日", "st", "ing", "er", "'s", "un",
-    ];
+    let syllables = ["ka", "to", "mi", "ren", "sol", "qu", "é", "wa", "日", "st", "ing", "er", "'s", "un"];
     let word = |numbers: &mut Numbers| {
         let length = 1 + numbers.below(4);
         // The smaller of two draws: early syllables are common.

@@ -62,12 +62,21 @@ impl Operation for Attention {
         let paged = types.len() == 7;
         let [q, k, v, low, high] = inputs(&types[..types.len().min(5)], &[3, 4])?;
         require(types.len() == 5 || paged, "it takes five inputs, or seven with pages")?;
-        require(self.heads > 0 && self.kv_heads > 0 && self.heads % self.kv_heads == 0, "the key heads must divide the query heads")?;
+        require(
+            self.heads > 0 && self.kv_heads > 0 && self.heads % self.kv_heads == 0,
+            "the key heads must divide the query heads",
+        )?;
         require(q.columns() % self.heads == 0, "q's columns must divide into the heads")?;
-        require(k == v && k.columns() == q.columns() / self.heads * self.kv_heads, "k and v must be [keys, key heads · head size]")?;
+        require(
+            k == v && k.columns() == q.columns() / self.heads * self.kv_heads,
+            "k and v must be [keys, key heads · head size]",
+        )?;
         require(low.len() == q.rows() && high == low, "one span a query")?;
         require(self.block > 0 && q.rows() % self.block == 0, "the block must divide the queries")?;
-        require(!paged || (self.page_size > 0 && types[6].len() == q.rows()), "one page row a query, and a page size")?;
+        require(
+            !paged || (self.page_size > 0 && types[6].len() == q.rows()),
+            "one page row a query, and a page size",
+        )?;
         Ok(vec![q.clone(), Type::f32(&[q.rows(), self.heads])])
     }
 
@@ -106,9 +115,26 @@ impl Operation for Attention {
 
     fn run(&self, cpu: &Cpu, call: Call<'_>, views: &mut Views<'_>) {
         let (q, k, v, low, high) = (views.r(0), views.r(1), views.r(2), views.ri(3), views.ri(4));
-        let pages = (call.inputs.len() == 7).then(|| Pages { table: views.ri(5), row: views.ri(6), size: self.page_size });
+        let pages = (call.inputs.len() == 7).then(|| Pages {
+            table: views.ri(5),
+            row: views.ri(6),
+            size: self.page_size,
+        });
         let [out, lse, scratch] = views.writes();
-        attention(cpu, &self.shape(&call.inputs[0]), q, k, v, low, high, pages, self.block, out, lse, scratch);
+        attention(
+            cpu,
+            &self.shape(&call.inputs[0]),
+            q,
+            k,
+            v,
+            low,
+            high,
+            pages,
+            self.block,
+            out,
+            lse,
+            scratch,
+        );
     }
 
     fn reference(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
@@ -126,7 +152,8 @@ impl Operation for Attention {
                     page * self.page_size + j % self.page_size
                 }
             };
-            let keys: Vec<usize> = (inputs[3].data[t] as usize..inputs[4].data[t] as usize).map(row).collect();
+            let keys: Vec<usize> =
+                (inputs[3].data[t] as usize..inputs[4].data[t] as usize).map(row).collect();
             for h in 0..self.heads {
                 let query = &q.data[t * q.columns() + h * d..][..d];
                 let part = |x: &Tensor, j: usize| x.data[j * k.columns() + h / group * d..][..d].to_vec();

@@ -16,7 +16,10 @@ impl Operation for CacheWrite {
 
     fn infer(&self, types: &[Type]) -> Result<Vec<Type>, String> {
         let [cache, x, slots] = inputs(types, &[2])?;
-        require(cache.columns() == x.columns() && x.rows() == slots.len(), "x must have the cache's columns and a row a slot")?;
+        require(
+            cache.columns() == x.columns() && x.rows() == slots.len(),
+            "x must have the cache's columns and a row a slot",
+        )?;
         Ok(vec![cache.clone()])
     }
 

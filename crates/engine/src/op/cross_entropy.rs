@@ -45,7 +45,10 @@ impl Operation for LinearCrossEntropy {
 
     fn infer(&self, types: &[Type]) -> Result<Vec<Type>, String> {
         let [x, weight, targets] = inputs(types, &[2])?;
-        require(weight.shape.len() == 2 && weight.columns() == x.columns(), "x's columns must be the weight's")?;
+        require(
+            weight.shape.len() == 2 && weight.columns() == x.columns(),
+            "x's columns must be the weight's",
+        )?;
         require(targets.len() == x.rows(), "one target a token")?;
         let row = Type::f32(&[x.rows()]);
         Ok(vec![row.clone(), row])

@@ -27,8 +27,14 @@ impl Operation for HeadNormRope {
         let head_dim = x.columns() / self.heads;
         require(head_dim % 2 == 0, "the head size must be even")?;
         require(positions.len() == x.rows(), "one position a row")?;
-        require(cos == sin && cos.columns() == head_dim / 2, "cos and sin must be [positions, head size / 2]")?;
-        require(types.len() <= 5 && types.get(4).is_none_or(|g| g.shape == [head_dim]), "the gain must be one head long")?;
+        require(
+            cos == sin && cos.columns() == head_dim / 2,
+            "cos and sin must be [positions, head size / 2]",
+        )?;
+        require(
+            types.len() <= 5 && types.get(4).is_none_or(|g| g.shape == [head_dim]),
+            "the gain must be one head long",
+        )?;
         Ok(vec![x.clone(), Type::f32(&[x.rows(), self.heads])])
     }
 
@@ -112,10 +118,14 @@ impl Operation for HeadNormRopeGrad {
             let gain = Some(views.r(6));
             let [dx, dgain, scratch] = views.writes();
             let dgain = Some(dgain);
-            head_norm_rope_grad(cpu, x, gain, cos, sin, positions, rstd, dy, dx, dgain, self.heads, head_dim, scratch);
+            head_norm_rope_grad(
+                cpu, x, gain, cos, sin, positions, rstd, dy, dx, dgain, self.heads, head_dim, scratch,
+            );
         } else {
             let [dx, scratch] = views.writes();
-            head_norm_rope_grad(cpu, x, None, cos, sin, positions, rstd, dy, dx, None, self.heads, head_dim, scratch);
+            head_norm_rope_grad(
+                cpu, x, None, cos, sin, positions, rstd, dy, dx, None, self.heads, head_dim, scratch,
+            );
         }
     }
 }

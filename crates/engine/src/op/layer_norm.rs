@@ -20,7 +20,10 @@ impl Operation for LayerNorm {
 
     fn infer(&self, types: &[Type]) -> Result<Vec<Type>, String> {
         let [x, gain, bias] = inputs(types, &[])?;
-        require(gain.shape == [x.columns()] && bias == gain, "gain and bias must be as long as x's last axis")?;
+        require(
+            gain.shape == [x.columns()] && bias == gain,
+            "gain and bias must be as long as x's last axis",
+        )?;
         let row = Type::f32(&[x.rows()]);
         Ok(vec![x.clone(), row.clone(), row])
     }
@@ -86,6 +89,19 @@ impl Operation for LayerNormGrad {
         let (x, gain, mean, rstd, dy) = (views.r(0), views.r(1), views.r(2), views.r(3), views.r(4));
         let sum = (call.inputs.len() == 6).then(|| views.r(5));
         let [dx, dgain, dbias, scratch] = views.writes();
-        layer_norm_grad(cpu, x, gain, mean, rstd, dy, sum, dx, dgain, dbias, call.inputs[0].columns(), scratch);
+        layer_norm_grad(
+            cpu,
+            x,
+            gain,
+            mean,
+            rstd,
+            dy,
+            sum,
+            dx,
+            dgain,
+            dbias,
+            call.inputs[0].columns(),
+            scratch,
+        );
     }
 }

@@ -27,7 +27,10 @@ impl Operation for Linear {
         let mut shape = x.shape.clone();
         *shape.last_mut().ok_or("x must have an axis")? = w.shape[0];
         let y = Type::f32(&shape);
-        require(types.len() <= 3 && types.get(2).is_none_or(|r| *r == y), "the residual must have the result's shape")?;
+        require(
+            types.len() <= 3 && types.get(2).is_none_or(|r| *r == y),
+            "the residual must have the result's shape",
+        )?;
         Ok(vec![y])
     }
 

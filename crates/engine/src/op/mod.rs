@@ -38,7 +38,10 @@ pub(crate) fn require(holds: bool, otherwise: &str) -> Result<(), String> {
 }
 
 /// The inputs as an array, all float but those whose place is in `integers`.
-pub(crate) fn inputs<'a, const N: usize>(types: &'a [Type], integers: &[usize]) -> Result<[&'a Type; N], String> {
+pub(crate) fn inputs<'a, const N: usize>(
+    types: &'a [Type],
+    integers: &[usize],
+) -> Result<[&'a Type; N], String> {
     let array: [&Type; N] = types
         .iter()
         .collect::<Vec<_>>()

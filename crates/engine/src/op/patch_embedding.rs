@@ -23,7 +23,10 @@ impl Operation for PatchEmbedding {
         let [pixels, weight, bias, places, ids] = inputs(types, &[4])?;
         let c = bias.len();
         require(weight.shape == [c, pixels.columns()], "the weight must be [width, pixels of a patch]")?;
-        require(places.columns() == c && ids.len() == pixels.rows(), "places must be [grid, width], one id a patch")?;
+        require(
+            places.columns() == c && ids.len() == pixels.rows(),
+            "places must be [grid, width], one id a patch",
+        )?;
         Ok(vec![Type::f32(&[pixels.rows(), c])])
     }
 

@@ -18,7 +18,10 @@ impl Operation for ScatterRows {
 
     fn infer(&self, types: &[Type]) -> Result<Vec<Type>, String> {
         let [base, x, ids] = inputs(types, &[2])?;
-        require(base.columns() == x.columns() && x.rows() == ids.len(), "x must have base's columns and a row an id")?;
+        require(
+            base.columns() == x.columns() && x.rows() == ids.len(),
+            "x must have base's columns and a row an id",
+        )?;
         Ok(vec![base.clone()])
     }
 

@@ -1,7 +1,9 @@
 //! The list of operation cases that correctness, gradients, determinism and speed are tested on.
 
 use engine::op::*;
-use engine::{CpuDevice, Data, Device, Executable, Graph, Layout, Output, Store, Tensor, Type, Value, gradient};
+use engine::{
+    CpuDevice, Data, Device, Executable, Graph, Layout, Output, Store, Tensor, Type, Value, gradient,
+};
 use kernels::{Cpu, Isa};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +26,16 @@ impl Case {
         let seed = name.bytes().fold(7, |h: u64, b| h.wrapping_mul(31).wrapping_add(b.into()));
         let output = Graph::new().input("none", Type::f32(&[]));
         let (given, integers) = (HashMap::new(), HashMap::new());
-        Case { name: name.into(), graph: Graph::new(), output, given, integers, wrt: Vec::new(), differentiable: true, seed }
+        Case {
+            name: name.into(),
+            graph: Graph::new(),
+            output,
+            given,
+            integers,
+            wrt: Vec::new(),
+            differentiable: true,
+            seed,
+        }
     }
 
     /// Numbers in −1..1 that f32 holds exactly.
@@ -64,8 +75,10 @@ impl Case {
         let cotangent = graph.constant(&shape, cotangent.to_vec()).unwrap();
         let params: Vec<Value> = self.wrt.iter().map(|(_, v)| *v).collect();
         let outputs = [(self.output, cotangent)];
-        let grads = if self.differentiable { gradient(&mut graph, &outputs, &params).unwrap() } else { vec![] };
-        let layout = Layout::new(self.wrt.iter().map(|(n, _)| (n.as_str(), &self.given[n].shape[..]))).unwrap();
+        let grads =
+            if self.differentiable { gradient(&mut graph, &outputs, &params).unwrap() } else { vec![] };
+        let layout =
+            Layout::new(self.wrt.iter().map(|(n, _)| (n.as_str(), &self.given[n].shape[..]))).unwrap();
         let layout = Arc::new(layout);
         let (mut store, mut state) = (Store::new(&layout).unwrap(), Store::new(&layout).unwrap());
         for (name, _) in &self.wrt {
@@ -212,7 +225,8 @@ pub fn cases() -> Vec<Case> {
         c.graph.apply1(ScatterRows, &[base, x, ids]).unwrap()
     });
     case("patch_embedding", &|c| {
-        let (pixels, weight, bias) = (c.param("pixels", &[6, 12]), c.param("weight", &[10, 12]), c.param("bias", &[10]));
+        let (pixels, weight, bias) =
+            (c.param("pixels", &[6, 12]), c.param("weight", &[10, 12]), c.param("bias", &[10]));
         let places = c.param("places", &[4, 10]);
         let ids = c.integers("ids", &[0, 1, 2, 3, 1, -1]);
         c.graph.apply1(PatchEmbedding, &[pixels, weight, bias, places, ids]).unwrap()
@@ -220,7 +234,8 @@ pub fn cases() -> Vec<Case> {
     for (t, d, v) in [(1, 3, 2), (9, 20, 37), (130, 8, 300)] {
         case(&format!("linear_cross_entropy {t}x{d}x{v}"), &|c| {
             let (x, w) = (c.param("x", &[t, d]), c.param("w", &[v, d]));
-            let targets: Vec<i32> = (0..t as i32).map(|i| if i % 5 == 3 { -1 } else { i * 7 % v as i32 }).collect();
+            let targets: Vec<i32> =
+                (0..t as i32).map(|i| if i % 5 == 3 { -1 } else { i * 7 % v as i32 }).collect();
             let targets = c.integers("targets", &targets);
             c.graph.apply(LinearCrossEntropy { z_loss: 0.0 }, &[x, w, targets]).unwrap()[0]
         });

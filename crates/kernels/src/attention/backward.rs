@@ -220,7 +220,8 @@ fn run_queries<S: Simd>(s: S, f: &Backward<'_>, lanes: &Lanes, keys: &mut Keys<'
         let first = f.lo[lanes.t] as usize - keys.first;
         let mut start = 0;
         while start < total {
-            let tile = Tile { start, keys: KEYS.min(total - start), count: lanes.count, spans: &spans[..width] };
+            let tile =
+                Tile { start, keys: KEYS.min(total - start), count: lanes.count, spans: &spans[..width] };
             let at = (first + start) * padded;
             let left = |x: &[f32]| Left { p: x[at..].as_ptr(), row: padded, col: 1 };
             // SAFETY: a block's keys and their sums have rows up to a multiple of ROWS beyond any

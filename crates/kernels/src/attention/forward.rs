@@ -256,7 +256,15 @@ fn run_lanes<S: Simd>(s: S, f: &Forward<'_>, lanes: &Lanes, kv_head: usize, scra
     let spans = lanes.spans(f.lo, f.hi);
     let (_, total) = extent(&spans[..lanes.count]);
     // SAFETY: a lane's query has `dim` floats from its place on; the scratch has `padded` rows.
-    unsafe { columns(s, lanes.count, dim, |lane| f.q[lanes.at[lane]..lanes.at[lane] + dim].as_ptr(), columns_q.as_mut_ptr()) };
+    unsafe {
+        columns(
+            s,
+            lanes.count,
+            dim,
+            |lane| f.q[lanes.at[lane]..lanes.at[lane] + dim].as_ptr(),
+            columns_q.as_mut_ptr(),
+        )
+    };
     let first = f.lo[lanes.t].max(0) as usize;
     let mut state = State { largest: [f32::MIN; QUERIES], sum: [0.0; QUERIES], shrink: [0.0; QUERIES] };
     let scale = f.shape.scale * std::f32::consts::LOG2_E;
@@ -510,7 +518,8 @@ pub(super) fn finish<S: Simd>(
             continue;
         }
         lse[0] = log[lane];
-        let (from, to, factor) = (sums[lane * padded..(lane + 1) * padded].as_ptr(), out.as_mut_ptr(), s.splat(over[lane]));
+        let (from, to, factor) =
+            (sums[lane * padded..(lane + 1) * padded].as_ptr(), out.as_mut_ptr(), s.splat(over[lane]));
         let mut d = 0;
         while d < dim {
             let n = LANES.min(dim - d);

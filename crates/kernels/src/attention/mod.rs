@@ -114,9 +114,20 @@ fn span(lo: &[i32], hi: &[i32], t: usize) -> usize {
 }
 
 /// Runs `tasks` tasks, each with the worker's own `each` floats of scratch.
-fn with_scratch(cpu: &Cpu, tasks: usize, scratch: &mut [f32], each: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+fn with_scratch(
+    cpu: &Cpu,
+    tasks: usize,
+    scratch: &mut [f32],
+    each: usize,
+    f: impl Fn(usize, &mut [f32]) + Sync,
+) {
     let workers = cpu.threads().min(tasks);
-    assert!(scratch.len() >= workers * each, "scratch of {} floats, {} needed", scratch.len(), workers * each);
+    assert!(
+        scratch.len() >= workers * each,
+        "scratch of {} floats, {} needed",
+        scratch.len(),
+        workers * each
+    );
     if workers <= 1 {
         return (0..tasks).for_each(|task| f(task, &mut scratch[..each]));
     }

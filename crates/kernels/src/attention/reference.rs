@@ -40,7 +40,11 @@ fn weights(shape: &AttentionShape, x: &Inputs<'_>, t: usize, h: usize) -> (Vec<f
     let scores: Vec<f64> = keys.iter().map(score).collect();
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let lse = largest + scores.iter().map(|x| (x - largest).exp()).sum::<f64>().ln();
-    (scores.iter().map(|x| (x - lse).exp()).collect(), keys, if scores.is_empty() { f64::NEG_INFINITY } else { lse })
+    (
+        scores.iter().map(|x| (x - lse).exp()).collect(),
+        keys,
+        if scores.is_empty() { f64::NEG_INFINITY } else { lse },
+    )
 }
 
 /// The output and the log of the sum of exponentials of every row and head.
@@ -63,7 +67,11 @@ pub fn attention(shape: &AttentionShape, x: &Inputs<'_>) -> (Vec<f64>, Vec<f64>)
 }
 
 /// The gradients by `q`, `k` and `v` of `Σ out · dout`.
-pub fn attention_grad(shape: &AttentionShape, x: &Inputs<'_>, dout: &[f64]) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+pub fn attention_grad(
+    shape: &AttentionShape,
+    x: &Inputs<'_>,
+    dout: &[f64],
+) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
     let (d, group) = (shape.head_dim, shape.heads / shape.kv_heads);
     let (mut dq, mut dk, mut dv) = (vec![0.0; x.q.len()], vec![0.0; x.k.len()], vec![0.0; x.v.len()]);
     for t in 0..x.lo.len() {
@@ -72,7 +80,9 @@ pub fn attention_grad(shape: &AttentionShape, x: &Inputs<'_>, dout: &[f64]) -> (
             let q_at = (t * shape.heads + h) * d;
             let dp: Vec<f64> = keys
                 .iter()
-                .map(|key| (0..d).map(|i| dout[q_at + i] * x.v[(key * shape.kv_heads + h / group) * d + i]).sum())
+                .map(|key| {
+                    (0..d).map(|i| dout[q_at + i] * x.v[(key * shape.kv_heads + h / group) * d + i]).sum()
+                })
                 .collect();
             let delta: f64 = p.iter().zip(&dp).map(|(p, dp)| p * dp).sum();
             for ((p, dp), key) in p.iter().zip(&dp).zip(&keys) {

@@ -139,7 +139,9 @@ pub(super) unsafe fn pack<S: Simd>(
         let mut j = 0;
         while j < dim {
             // SAFETY: inside row i of both; `to_row` is a multiple of 16.
-            unsafe { s.store(to.add(i * to_row + j), get(s, from.add(i * from_row + j), LANES.min(dim - j))) };
+            unsafe {
+                s.store(to.add(i * to_row + j), get(s, from.add(i * from_row + j), LANES.min(dim - j)))
+            };
             j += LANES;
         }
     }
@@ -151,7 +153,13 @@ pub(super) unsafe fn pack<S: Simd>(
 /// # Safety
 /// `row(lane)` must be valid for `dim` floats, and `to` for the result.
 #[inline(always)]
-pub(super) unsafe fn columns<S: Simd>(s: S, lanes: usize, dim: usize, row: impl Fn(usize) -> *const f32, to: *mut f32) {
+pub(super) unsafe fn columns<S: Simd>(
+    s: S,
+    lanes: usize,
+    dim: usize,
+    row: impl Fn(usize) -> *const f32,
+    to: *mut f32,
+) {
     let mut lane = 0;
     while lane < lanes {
         let count = LANES.min(lanes - lane);

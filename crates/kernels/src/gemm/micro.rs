@@ -75,7 +75,11 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const PARTIAL: bool>(s
         for i in 0..MR {
             for j in 0..NV {
                 let place = t.c.add(i * t.c_row + j * LANES);
-                if PARTIAL && j == NV - 1 { s.store_first(place, last, acc[i][j]) } else { s.store(place, acc[i][j]) }
+                if PARTIAL && j == NV - 1 {
+                    s.store_first(place, last, acc[i][j])
+                } else {
+                    s.store(place, acc[i][j])
+                }
             }
         }
     }
@@ -86,9 +90,16 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const PARTIAL: bool>(s
 /// # Safety
 /// `p` must be valid for the row.
 #[inline(always)]
-unsafe fn get<S: Simd, const NV: usize, const PARTIAL: bool>(s: S, p: *const f32, j: usize, last: usize) -> S::V {
+unsafe fn get<S: Simd, const NV: usize, const PARTIAL: bool>(
+    s: S,
+    p: *const f32,
+    j: usize,
+    last: usize,
+) -> S::V {
     // SAFETY: the caller's promise.
-    unsafe { if PARTIAL && j == NV - 1 { s.load_first(p.add(j * LANES), last) } else { s.load(p.add(j * LANES)) } }
+    unsafe {
+        if PARTIAL && j == NV - 1 { s.load_first(p.add(j * LANES), last) } else { s.load(p.add(j * LANES)) }
+    }
 }
 
 /// One depth: a column of A times a row of B onto the sums.
@@ -174,7 +185,19 @@ pub(crate) unsafe fn block<S: Simd>(
             // SAFETY: the tile lies within the block.
             unsafe {
                 let (a, b, c) = (a.add(i * a_row), b.add(j), c.add(i * c_row + j));
-                let t = Tile { k, a, a_row, a_col, b, b_row, b_padded: false, c, c_row, start, add: std::ptr::null() };
+                let t = Tile {
+                    k,
+                    a,
+                    a_row,
+                    a_col,
+                    b,
+                    b_row,
+                    b_padded: false,
+                    c,
+                    c_row,
+                    start,
+                    add: std::ptr::null(),
+                };
                 any_tile(s, &t, rows, columns);
             }
             i += rows;

@@ -185,8 +185,17 @@ impl Kernel for Drive<'_> {
                 cpu.pool().for_each(chunks, |chunk| {
                     let range = panels * chunk / chunks..panels * (chunk + 1) / chunks;
                     // SAFETY: chunks have panels of their own.
-                    let packed = unsafe { scratch.part(range.start * deep * width..range.end * deep * width) };
-                    cpu.dispatch(PackPanels { b: product.b, first: range.start, j, columns, k0, deep, packed });
+                    let packed =
+                        unsafe { scratch.part(range.start * deep * width..range.end * deep * width) };
+                    cpu.dispatch(PackPanels {
+                        b: product.b,
+                        first: range.start,
+                        j,
+                        columns,
+                        k0,
+                        deep,
+                        packed,
+                    });
                 });
                 let tiles = m.div_ceil(S::MR);
                 let tasks = if m * columns * deep < 1 << 15 { 1 } else { cpu.threads() };
@@ -194,9 +203,11 @@ impl Kernel for Drive<'_> {
                 let by_rows = tiles >= 2 * tasks || panels < tiles;
                 cpu.pool().for_each(tasks, |task| {
                     let share = |len: usize| len * task / tasks..len * (task + 1) / tasks;
-                    let (tiles, panels) = if by_rows { (share(tiles), 0..panels) } else { (0..tiles, share(panels)) };
+                    let (tiles, panels) =
+                        if by_rows { (share(tiles), 0..panels) } else { (0..tiles, share(panels)) };
                     // SAFETY: behind the panels each task has a part of its own.
-                    let packed = packs_a.then(|| unsafe { scratch.part(b_len + task * a_len..b_len + (task + 1) * a_len) });
+                    let packed = packs_a
+                        .then(|| unsafe { scratch.part(b_len + task * a_len..b_len + (task + 1) * a_len) });
                     cpu.dispatch(Work { product, b: scratch, packed, tiles, panels, j, columns, k0, deep });
                 });
             }
@@ -224,7 +235,9 @@ impl Kernel for PackPanels<'_> {
             let from = (self.first + i) * width;
             let columns = width.min(self.columns - from);
             // SAFETY: the columns lie in B, and the panel has room for the depth.
-            unsafe { pack_b(s, self.b, (self.k0, self.deep), (self.j + from, columns), width, panel.as_mut_ptr()) };
+            unsafe {
+                pack_b(s, self.b, (self.k0, self.deep), (self.j + from, columns), width, panel.as_mut_ptr())
+            };
         }
     }
 }
@@ -259,7 +272,9 @@ impl Kernel for Work<'_> {
             if let Some(packed) = packed.as_deref_mut() {
                 for (tile, room) in group.clone().zip(packed.chunks_exact_mut(size)) {
                     // SAFETY: the rows lie in A; the room is that of a packed tile.
-                    unsafe { pack_a(s, product.a, (tile * S::MR, height(tile)), (k0, deep), room.as_mut_ptr()) };
+                    unsafe {
+                        pack_a(s, product.a, (tile * S::MR, height(tile)), (k0, deep), room.as_mut_ptr())
+                    };
                 }
             }
             for panel in panels.clone() {

@@ -5,7 +5,14 @@ use crate::Isa;
 use proptest::prelude::*;
 
 /// The scalar twin: one chain a element, in the arithmetic of the set.
-fn reference(fused: bool, (m, n, k): (usize, usize, usize), a: View<'_>, b: View<'_>, c: &mut [f32], init: Init<'_>) {
+fn reference(
+    fused: bool,
+    (m, n, k): (usize, usize, usize),
+    a: View<'_>,
+    b: View<'_>,
+    c: &mut [f32],
+    init: Init<'_>,
+) {
     for i in 0..m {
         for j in 0..n {
             let mut sum = if matches!(init, Init::Accumulate) { c[i * n + j] } else { 0.0 };
@@ -96,7 +103,10 @@ fn a_row_alone_has_the_same_bits() {
         };
         let all = run(0, m);
         for (first, rows) in [(0, 1), (36, 1), (5, 7), (3, 20)] {
-            assert!(bits(&run(first, rows)) == bits(&all[first * n..][..rows * n]), "{isa} rows {first}..+{rows}");
+            assert!(
+                bits(&run(first, rows)) == bits(&all[first * n..][..rows * n]),
+                "{isa} rows {first}..+{rows}"
+            );
         }
     }
 }

@@ -125,7 +125,8 @@ impl Simd for Avx2 {
     fn scale2(self, a: V, n: V) -> V {
         // SAFETY: `self` proves the features.
         let half = |a, n| unsafe {
-            let power = _mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)));
+            let power =
+                _mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)));
             _mm256_mul_ps(a, _mm256_castsi256_ps(power))
         };
         [half(a[0], n[0]), half(a[1], n[1])]
@@ -149,7 +150,8 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn select_lt(self, a: V, b: V, x: V, y: V) -> V {
         // SAFETY: `self` proves the features.
-        let half = |i: usize| unsafe { _mm256_blendv_ps(y[i], x[i], _mm256_cmp_ps::<_CMP_LT_OQ>(a[i], b[i])) };
+        let half =
+            |i: usize| unsafe { _mm256_blendv_ps(y[i], x[i], _mm256_cmp_ps::<_CMP_LT_OQ>(a[i], b[i])) };
         [half(0), half(1)]
     }
     #[inline(always)]
@@ -168,13 +170,30 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn transpose(self, from: *const f32, stride: usize, rows: usize, columns: usize, to: *mut f32, to_stride: usize) {
+    unsafe fn transpose(
+        self,
+        from: *const f32,
+        stride: usize,
+        rows: usize,
+        columns: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
         // Four blocks of 8 × 8; the off-diagonal two change places.
         for (i, j) in [(0, 0), (0, 8), (8, 0), (8, 8)] {
             if j < columns && (i < rows || to_stride >= LANES) {
                 let (rows, columns) = (rows.saturating_sub(i).min(8), (columns - j).min(8));
                 // SAFETY: the part lies within the block.
-                unsafe { transpose8(from.wrapping_add(i * stride + j), stride, rows, columns, to.add(j * to_stride + i), to_stride) };
+                unsafe {
+                    transpose8(
+                        from.wrapping_add(i * stride + j),
+                        stride,
+                        rows,
+                        columns,
+                        to.add(j * to_stride + i),
+                        to_stride,
+                    )
+                };
             }
         }
     }
@@ -185,7 +204,14 @@ impl Simd for Avx2 {
 /// # Safety
 /// As there; and the CPU must have AVX2, which only `Avx2` calls this with.
 #[inline(always)]
-unsafe fn transpose8(from: *const f32, stride: usize, rows: usize, columns: usize, to: *mut f32, to_stride: usize) {
+unsafe fn transpose8(
+    from: *const f32,
+    stride: usize,
+    rows: usize,
+    columns: usize,
+    to: *mut f32,
+    to_stride: usize,
+) {
     // SAFETY: the caller's promise.
     unsafe {
         let mask = first(columns)[0];

@@ -127,7 +127,8 @@ impl Simd for Avx512 {
     fn scale2(self, a: __m512, n: __m512) -> __m512 {
         // SAFETY: see above.
         unsafe {
-            let power = _mm512_slli_epi32::<23>(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)));
+            let power =
+                _mm512_slli_epi32::<23>(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)));
             _mm512_mul_ps(a, _mm512_castsi512_ps(power))
         }
     }
@@ -173,7 +174,15 @@ impl Simd for Avx512 {
         unsafe { _mm512_reduce_max_ps(v) }
     }
     #[inline(always)]
-    unsafe fn transpose(self, from: *const f32, stride: usize, rows: usize, columns: usize, to: *mut f32, to_stride: usize) {
+    unsafe fn transpose(
+        self,
+        from: *const f32,
+        stride: usize,
+        rows: usize,
+        columns: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
         // SAFETY: see above; only existing rows and columns are read.
         unsafe {
             let mut r = [self.zero(); LANES];

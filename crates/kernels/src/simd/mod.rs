@@ -95,7 +95,15 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `rows` and `columns` are at most 16; `from` must be valid for reading them and `to` for
     /// writing `columns` rows of sixteen.
-    unsafe fn transpose(self, from: *const f32, stride: usize, rows: usize, columns: usize, to: *mut f32, to_stride: usize);
+    unsafe fn transpose(
+        self,
+        from: *const f32,
+        stride: usize,
+        rows: usize,
+        columns: usize,
+        to: *mut f32,
+        to_stride: usize,
+    );
     /// Sum of the lanes: halves are added until one is left.
     #[inline(always)]
     fn sum(self, v: Self::V) -> f32 {

@@ -132,11 +132,21 @@ impl Simd for Neon {
         unsafe { std::mem::transmute(v) }
     }
     #[inline(always)]
-    unsafe fn transpose(self, from: *const f32, stride: usize, rows: usize, columns: usize, to: *mut f32, to_stride: usize) {
+    unsafe fn transpose(
+        self,
+        from: *const f32,
+        stride: usize,
+        rows: usize,
+        columns: usize,
+        to: *mut f32,
+        to_stride: usize,
+    ) {
         for j in 0..columns {
             for i in 0..LANES {
                 // SAFETY: the caller's promise; only existing rows are read.
-                unsafe { *to.add(j * to_stride + i) = if i < rows { *from.add(i * stride + j) } else { 0.0 } };
+                unsafe {
+                    *to.add(j * to_stride + i) = if i < rows { *from.add(i * stride + j) } else { 0.0 }
+                };
             }
         }
     }

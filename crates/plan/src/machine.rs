@@ -1,0 +1,260 @@
+//! The machine as a few numbers: what it could do, and what each operation makes of it.
+//!
+//! Seconds of an operation are `overhead + flops·per_flop + bytes·per_byte`, a roofline whose three
+//! coefficients are measured for every kind of operation on this machine with small graphs. It
+//! foretells sizes that were never run; where a run is planned for real, the steps of its own graph
+//! are timed besides ([`crate::Stopwatch`]).
+
+use crate::step::TrainingStep;
+use crate::{Error, Family, Result, Shape};
+use engine::CpuDevice;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// What a machine can do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Instruction set.
+    pub isa: String,
+    /// Threads.
+    pub threads: usize,
+    /// Floating-point operations a second of a loop of nothing but multiply-adds, all threads.
+    pub peak_flops: f64,
+    /// Bytes a second read and written by a loop over memory, all threads.
+    pub bandwidth: f64,
+    /// Costs by operation.
+    pub operations: BTreeMap<String, Cost>,
+}
+
+/// Seconds of an operation: `overhead + flops·per_flop + bytes·per_byte`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Seconds of a call.
+    pub overhead: f64,
+    /// Seconds a floating-point operation.
+    pub per_flop: f64,
+    /// Seconds a byte read or written.
+    pub per_byte: f64,
+}
+
+/// One observation for a fit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Observation {
+    pub flops: f64,
+    pub bytes: f64,
+    pub seconds: f64,
+}
+
+impl Cost {
+    /// Seconds of a call.
+    pub fn seconds(&self, flops: f64, bytes: f64) -> f64 {
+        self.overhead + flops * self.per_flop + bytes * self.per_byte
+    }
+
+    /// Least squares of relative errors with no coefficient below zero: with three of them every
+    /// subset is tried.
+    pub(crate) fn fit(seen: &[Observation]) -> Cost {
+        let mut best = (f64::INFINITY, Cost::default());
+        for subset in 1u32..8 {
+            let used: Vec<usize> = (0..3).filter(|i| subset >> i & 1 == 1).collect();
+            let Some(x) = solve(seen, &used) else { continue };
+            if x.iter().any(|&v| v < 0.0) {
+                continue;
+            }
+            let cost = Cost { overhead: x[0], per_flop: x[1], per_byte: x[2] };
+            let error: f64 = seen.iter().map(|o| (cost.seconds(o.flops, o.bytes) / o.seconds - 1.0).powi(2)).sum();
+            if error < best.0 {
+                best = (error, cost);
+            }
+        }
+        best.1
+    }
+}
+
+/// Normal equations of the used columns, by elimination with pivots.
+fn solve(seen: &[Observation], used: &[usize]) -> Option<[f64; 3]> {
+    let n = used.len();
+    let mut a = [[0.0f64; 4]; 3];
+    // Columns are brought to one size first, so that a small pivot means dependence.
+    let raw = |o: &Observation| [1.0 / o.seconds, o.flops / o.seconds, o.bytes / o.seconds];
+    let mut size = [0.0f64; 3];
+    for o in seen {
+        raw(o).iter().zip(&mut size).for_each(|(x, s)| *s = s.max(x.abs()));
+    }
+    if used.iter().any(|&i| size[i] == 0.0) {
+        return None;
+    }
+    for o in seen {
+        let row = raw(o);
+        for (i, &p) in used.iter().enumerate() {
+            for (j, &q) in used.iter().enumerate() {
+                a[i][j] += row[p] / size[p] * row[q] / size[q];
+            }
+            a[i][3] += row[p] / size[p];
+        }
+    }
+    for i in 0..n {
+        let pivot = (i..n).max_by(|&p, &q| a[p][i].abs().total_cmp(&a[q][i].abs()))?;
+        a.swap(i, pivot);
+        if a[i][i].abs() < 1e-9 {
+            return None;
+        }
+        for k in (0..n).filter(|&k| k != i) {
+            let factor = a[k][i] / a[i][i];
+            for j in 0..4 {
+                a[k][j] -= factor * a[i][j];
+            }
+        }
+    }
+    let mut x = [0.0; 3];
+    for (i, &p) in used.iter().enumerate() {
+        x[p] = a[i][3] / a[i][i] / size[p];
+    }
+    Some(x)
+}
+
+/// Graphs that are timed for the fit: width, layers, rows, row, vocabulary.
+const SAMPLES: [(usize, usize, usize, usize, usize); 5] =
+    [(16, 2, 1, 128, 256), (32, 2, 2, 128, 512), (64, 1, 8, 128, 1024), (128, 1, 4, 256, 4096), (256, 1, 2, 256, 2048)];
+
+impl Probe {
+    /// Measures this machine for about a second and a half.
+    pub fn measure(device: &CpuDevice) -> Result<Probe> {
+        let cpu = device.cpu();
+        let peak_flops = peak(|rounds| kernels::probe::multiply_adds(cpu, rounds));
+        let mut probe = Probe {
+            isa: cpu.isa().to_string(),
+            threads: cpu.threads(),
+            peak_flops,
+            bandwidth: bandwidth(device),
+            operations: BTreeMap::new(),
+        };
+        let mut seen: BTreeMap<String, Vec<Observation>> = BTreeMap::new();
+        for (width, layers, rows, seq, vocab) in SAMPLES {
+            let shape = Family { vocab, head_dim: 32.min(width), seq, tied: false }.shape(width, layers);
+            let mut step = TrainingStep::new(device, &shape, rows, 1, &Default::default())?;
+            observe(&mut step, &mut seen)?;
+        }
+        probe.operations = seen.iter().map(|(name, seen)| (name.clone(), Cost::fit(seen))).collect();
+        Ok(probe)
+    }
+
+    /// Seconds of one run of a graph.
+    pub fn graph_seconds(&self, plan: &engine::Plan) -> f64 {
+        let each = plan.nodes.iter().map(|node| self.seconds(node.name(), node.flops as f64, node.bytes as f64));
+        each.sum()
+    }
+
+    /// Seconds of one call of an operation; one that was not measured runs at half of the peak and
+    /// of the bandwidth.
+    pub fn seconds(&self, operation: &str, flops: f64, bytes: f64) -> f64 {
+        match self.operations.get(operation) {
+            Some(cost) => cost.seconds(flops, bytes),
+            None => (2.0 * flops / self.peak_flops).max(2.0 * bytes / self.bandwidth) + 1e-6,
+        }
+    }
+
+    /// A made-up machine: for tests, and for planning without a measurement.
+    pub fn described(threads: usize, peak_flops: f64, bandwidth: f64) -> Result<Probe> {
+        for (name, value) in [("peak_flops", peak_flops), ("bandwidth", bandwidth)] {
+            if !(value > 0.0 && value.is_finite()) {
+                let reason = "it must be a positive number".to_string();
+                return Err(Error::Setting { name: name.into(), value: value.to_string(), reason });
+            }
+        }
+        Ok(Probe { isa: "described".into(), threads, peak_flops, bandwidth, operations: BTreeMap::new() })
+    }
+
+    /// Share of the peak at which a step of that shape runs.
+    pub fn share_of_peak(&self, shape: &Shape, tokens: f64, seconds: f64) -> f64 {
+        shape.flops_per_token() * tokens / seconds / self.peak_flops
+    }
+}
+
+/// The best of a few bursts of some milliseconds.
+fn peak(mut burst: impl FnMut(u64) -> u64) -> f64 {
+    let (mut rounds, mut best) = (1 << 12, 0.0f64);
+    let mut good = 0;
+    while good < 8 {
+        let start = Instant::now();
+        let flops = burst(rounds);
+        let seconds = start.elapsed().as_secs_f64();
+        if seconds < 5e-3 {
+            rounds *= 2;
+        } else {
+            good += 1;
+            best = best.max(flops as f64 / seconds);
+        }
+    }
+    best
+}
+
+/// Over three vectors of 32 MB.
+fn bandwidth(device: &CpuDevice) -> f64 {
+    let (a, b, mut c) = (vec![1.0f32; 8 << 20], vec![2.0f32; 8 << 20], vec![0.0f32; 8 << 20]);
+    let mut best = 0.0f64;
+    for _ in 0..4 {
+        let start = Instant::now();
+        let bytes = kernels::probe::triad(device.cpu(), &a, &b, &mut c);
+        best = best.max(bytes as f64 / start.elapsed().as_secs_f64());
+    }
+    best
+}
+
+/// Times every operation of a step: the least of several runs, as the machine does when it is quiet.
+fn observe(step: &mut TrainingStep, seen: &mut BTreeMap<String, Vec<Observation>>) -> Result<()> {
+    let mut least: Vec<(String, f64)> = Vec::new();
+    let begin = Instant::now();
+    let mut runs = 0;
+    while runs < 3 || (runs < 40 && begin.elapsed() < Duration::from_millis(150)) {
+        let mut at = 0;
+        let mut last = Instant::now();
+        step.run_with(&mut |name| {
+            let now = Instant::now();
+            let seconds = (now - last).as_secs_f64();
+            match least.get_mut(at) {
+                Some(entry) => entry.1 = entry.1.min(seconds),
+                None => least.push((name.to_string(), seconds)),
+            }
+            (at, last) = (at + 1, Instant::now());
+        })?;
+        runs += 1;
+    }
+    for ((name, seconds), (flops, bytes)) in least.into_iter().zip(step.costs()) {
+        let observation = Observation { flops, bytes, seconds: seconds.max(1e-8) };
+        seen.entry(name).or_default().push(observation);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fit_finds_the_coefficients() {
+        let truth = Cost { overhead: 2e-6, per_flop: 1e-11, per_byte: 3e-11 };
+        let seen: Vec<Observation> = (1..20)
+            .map(|i| {
+                let (flops, bytes) = (1e6 * f64::from(i * i % 7 + 1), 1e5 * f64::from(i));
+                Observation { flops, bytes, seconds: truth.seconds(flops, bytes) }
+            })
+            .collect();
+        let got = Cost::fit(&seen);
+        assert!((got.per_flop / truth.per_flop - 1.0).abs() < 1e-6, "{got:?}");
+        assert!((got.per_byte / truth.per_byte - 1.0).abs() < 1e-6, "{got:?}");
+        assert!((got.overhead / truth.overhead - 1.0).abs() < 1e-6, "{got:?}");
+    }
+
+    #[test]
+    fn no_coefficient_is_negative_and_one_observation_will_do() {
+        let falling = [(1e6, 1e-3), (2e6, 5e-4), (3e6, 3e-4)];
+        let seen: Vec<_> = falling.map(|(flops, seconds)| Observation { flops, bytes: 0.0, seconds }).to_vec();
+        let got = Cost::fit(&seen);
+        assert!(got.overhead > 0.0 && got.per_flop == 0.0 && got.per_byte == 0.0, "{got:?}");
+        let got = Cost::fit(&seen[..1]);
+        assert!((got.seconds(1e6, 0.0) / 1e-3 - 1.0).abs() < 1e-9, "{got:?}");
+        assert_eq!(Cost::fit(&[]), Cost::default());
+    }
+}

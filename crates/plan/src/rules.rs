@@ -1,0 +1,108 @@
+//! The rules by which a budget becomes a run, each with its source. All are plain functions of the
+//! run's size: nothing is tuned silently.
+
+/// Tokens trained on a parameter that multiplies (Hoffmann et al., arXiv:2203.15556, table 3; the
+/// refit of Besiroglu et al., arXiv:2404.10102, agrees at these ratios).
+pub const TOKENS_PER_PARAMETER: f64 = 20.0;
+
+/// Passes over the data above which a warning is printed: up to four, a repeated token is worth
+/// nearly a new one (Muennighoff et al., arXiv:2305.16264).
+pub const EPOCHS_WARNED: f64 = 4.0;
+
+/// Passes over the data above which a run is refused: beyond forty, repeated tokens are worth
+/// nothing (the same).
+pub const EPOCHS_REFUSED: f64 = 40.0;
+
+/// Tokens of a step for a run over `tokens`: `0.4·√D`. That the best batch grows as about the root
+/// of the tokens and does not depend on the model's size: Zhang et al., arXiv:2410.21676 (exponent
+/// 0.47); Bergsma et al., arXiv:2505.13738 (0.46). The factor is from small PyTorch runs on books:
+/// 128 to 256 tokens a step at 10⁵ to 8·10⁵ tokens beat 1,000 and more by 8 % of the loss.
+pub fn batch_tokens(tokens: f64) -> f64 {
+    0.4 * tokens.max(1.0).sqrt()
+}
+
+/// Rows of a step: the power of two nearest to the rule (in the logarithm), at least one.
+pub fn rows(tokens: f64, seq: usize) -> usize {
+    let rows = batch_tokens(tokens) / seq.max(1) as f64;
+    1 << rows.log2().round().clamp(0.0, 20.0) as u32
+}
+
+/// Tokens whose activations are held at once, at most (unless one row is longer).
+pub const MICRO_BATCH_TOKENS: usize = 4096;
+
+/// Rows of a micro-batch: the largest power of two dividing `rows` whose tokens stay within
+/// [`MICRO_BATCH_TOKENS`], such that the number of micro-batches is a power of two as well; `rows`
+/// itself where that cannot be.
+pub fn micro_rows(rows: usize, seq: usize) -> usize {
+    let mut micro = rows.max(1);
+    while micro.is_multiple_of(2) && micro * seq > MICRO_BATCH_TOKENS {
+        micro /= 2;
+    }
+    micro
+}
+
+/// Highest learning rate of the schedule for AdamW: `0.3118·C^(−0.125)` (DeepSeek-AI,
+/// arXiv:2401.02954, section 3.1), which goes with their batch of `0.2920·C^0.3271` tokens, times
+/// the root of the ratio of batches (Malladi et al., arXiv:2205.10287); between 1e-4 and 1e-2.
+pub fn learning_rate(flops: f64, batch_tokens: f64) -> f64 {
+    let theirs = 0.2920 * flops.powf(0.3271);
+    let rate = 0.3118 * flops.powf(-0.125) * (batch_tokens / theirs).sqrt();
+    // Three digits, so that a plan reads well and is the same on every machine.
+    let rate = rate.clamp(1e-4, 1e-2);
+    let unit = 10f64.powf(rate.log10().floor() - 2.0);
+    (rate / unit).round() * unit
+}
+
+/// Steps over which the rate rises: one in fifty, at least ten, at most a tenth of the run.
+pub fn warmup_steps(steps: u64) -> u64 {
+    (steps / 50).max(10).min(steps.div_ceil(10))
+}
+
+/// Held-out tokens of an evaluation: enough that the loss of 1.5 nats spread is known to 0.4 %.
+pub const EVAL_TOKENS: u64 = 131_072;
+
+/// Share of the training time that evaluations on the way may take; the one at the end always is.
+pub const EVAL_SHARE: f64 = 0.05;
+
+/// Most evaluations of a run.
+pub const EVALS: u64 = 20;
+
+/// Seconds between checkpoints.
+pub const CHECKPOINT_SECONDS: f64 = 300.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_follow_the_measured_points() {
+        assert_eq!(rows(1e5, 128), 1);
+        assert_eq!(rows(8e5, 128), 2);
+        assert_eq!(rows(2e7, 256), 8);
+        assert_eq!(rows(0.0, 256), 1);
+        assert_eq!(rows(1e300, 1), 1 << 20);
+    }
+
+    #[test]
+    fn micro_batches_are_a_power_of_two_in_number() {
+        for (rows, seq, micro) in [(8, 256, 8), (32, 256, 16), (24, 1024, 3), (7, 8192, 7), (1, 1 << 20, 1), (6, 4096, 3)] {
+            assert_eq!(micro_rows(rows, seq), micro, "{rows} {seq}");
+            assert!((rows / micro).is_power_of_two() && rows % micro == 0);
+        }
+    }
+
+    #[test]
+    fn rates_are_round_and_bounded() {
+        assert_eq!(learning_rate(1e14, 2048.0).to_string(), "0.00238");
+        assert_eq!(learning_rate(1e3, 1e9), 1e-2);
+        assert_eq!(learning_rate(1e30, 1.0), 1e-4);
+    }
+
+    #[test]
+    fn warm_up_fits_into_the_run() {
+        for steps in [1, 2, 9, 30, 100, 500, 100_000] {
+            assert!(warmup_steps(steps) <= steps.div_ceil(10).max(1));
+        }
+        assert_eq!(warmup_steps(10_000), 200);
+    }
+}
