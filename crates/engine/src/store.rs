@@ -116,6 +116,40 @@ impl Store {
         Ok(self.arena.read(span).to_vec())
     }
 
+    /// Copies elements of a tensor out, from `start` (row-major) on.
+    pub fn read_at(&self, name: &str, start: usize, into: &mut [f32]) -> Result<(), Error> {
+        let span = self.part(name, start, into.len())?;
+        into.copy_from_slice(self.arena.read(span));
+        Ok(())
+    }
+
+    /// Overwrites elements of a tensor, from `start` (row-major) on.
+    pub fn write_at(&mut self, name: &str, start: usize, from: &[f32]) -> Result<(), Error> {
+        let span = self.part(name, start, from.len())?;
+        self.arena.write(span).copy_from_slice(from);
+        Ok(())
+    }
+
+    fn part(&self, name: &str, start: usize, len: usize) -> Result<Span, Error> {
+        let span =
+            self.layout.span(name).ok_or_else(|| Error::Unknown { kind: "tensor", name: name.into() })?;
+        if start.checked_add(len).is_none_or(|end| end > span.len) {
+            let (expected, got) = (format!("{} elements", span.len), format!("a piece of {len} at {start}"));
+            return Err(Error::Size { name: name.into(), expected, got });
+        }
+        Ok(Span { offset: span.offset + start, len })
+    }
+
+    /// Copies everything from a store of the same layout.
+    pub fn copy_from(&mut self, other: &Store) -> Result<(), Error> {
+        if !other.same_layout(&self.layout) {
+            return Err(Error::Layout("copied"));
+        }
+        let whole = self.whole();
+        self.arena.write(whole).copy_from_slice(other.arena.read(whole));
+        Ok(())
+    }
+
     /// Overwrites a tensor.
     pub fn write(&mut self, name: &str, from: &[f32]) -> Result<(), Error> {
         let span = self.span(name, from.len())?;

@@ -78,11 +78,6 @@ impl Type {
     pub fn rows(&self) -> usize {
         self.shape.iter().rev().skip(1).product()
     }
-
-    /// Whether this is a float matrix or vector whose last axis has `columns` elements.
-    pub(crate) fn is_f32(&self) -> bool {
-        self.dtype == DType::F32
-    }
 }
 
 impl fmt::Display for Type {

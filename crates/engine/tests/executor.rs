@@ -1,8 +1,6 @@
 //! What the executor promises: no allocation in a run, one arena of the planned size, errors with
 //! names and figures, recomputation with the same bits.
 
-mod common;
-
 use engine::op::WeightedSum;
 use engine::{
     CpuDevice, Data, Device, Error, Graph, Layout, Output, Store, Type, Value, gradient, recompute,

@@ -19,6 +19,14 @@ pub enum Error {
         /// What the parser says.
         source: serde_json::Error,
     },
+    /// A file of weights that is not what it should be.
+    #[error("{file}: {reason}")]
+    Weights {
+        /// The file.
+        file: String,
+        /// What is wrong, with the tensor.
+        reason: String,
+    },
     /// The engine's.
     #[error(transparent)]
     Engine(#[from] engine::Error),

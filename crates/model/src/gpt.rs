@@ -101,14 +101,14 @@ impl Decoder<'_> {
         let (c, d) = (config.hidden_size, config.head_dim);
         let (heads, kv_heads) = (config.num_attention_heads, config.num_key_value_heads);
         let name = format!("model.layers.{layer}.self_attn");
-        let mut project = |this: &mut Self, which: &str, heads: usize| {
+        let project = |this: &mut Self, which: &str, heads: usize| {
             let weight = this.param(&format!("{name}.{which}_proj.weight"), &[heads * d, c]);
             this.graph.linear(x, weight)
         };
         let q = project(self, "q", heads)?;
         let k = project(self, "k", kv_heads)?;
         let v = project(self, "v", kv_heads)?;
-        let mut turn = |this: &mut Self, x: Value, which: &str, heads: usize| {
+        let turn = |this: &mut Self, x: Value, which: &str, heads: usize| {
             let mut values = vec![x, inputs.positions, rope.0, rope.1];
             if config.has_qk_norm() {
                 values.push(this.param(&format!("{name}.{which}_norm.weight"), &[d]));
@@ -118,7 +118,7 @@ impl Decoder<'_> {
         };
         let q = turn(self, q, "q", heads)?;
         let k = turn(self, k, "k", kv_heads)?;
-        let mut keep = |this: &mut Self, x: Value, which: &str| match cache {
+        let keep = |this: &mut Self, x: Value, which: &str| match cache {
             None => Ok(x),
             Some(cache) => {
                 let state = this.graph.state(&cache_name(layer, which), &[cache.rows, kv_heads * d]);

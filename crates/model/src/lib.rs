@@ -7,6 +7,7 @@ pub mod config;
 mod error;
 pub mod gpt;
 pub mod parametrisation;
+pub mod weights;
 
 pub use config::{Config, Sizes};
 pub use error::Error;

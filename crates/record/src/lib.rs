@@ -1,1 +1,25 @@
-//! Run folders, metrics, manifests and hashes.
+//! Run folders, metrics, manifests and hashes: what a run leaves behind, and how it survives a kill.
+//!
+//! ```text
+//! RUN/  run.toml        everything resolved
+//!       metrics.jsonl   a line a step
+//!       checkpoints/000001000/ {…, manifest.json}
+//!       events.out.tfevents.*  on request
+//!       DONE            the last checkpoint is the end
+//!       lock            held while the run is written
+//! ```
+#![forbid(unsafe_code)]
+
+mod checkpoint;
+mod error;
+mod files;
+mod metrics;
+mod run;
+mod tensorboard;
+
+pub use checkpoint::{Checkpoint, CheckpointWriter, Manifest};
+pub use error::{Error, Result};
+pub use files::{FileWriter, Files};
+pub use metrics::{MetricsWriter, read_metrics};
+pub use run::{Run, RunWriter};
+pub use tensorboard::EventWriter;

@@ -63,7 +63,7 @@ impl Operation for Attention {
         let [q, k, v, low, high] = inputs(&types[..types.len().min(5)], &[3, 4])?;
         require(types.len() == 5 || paged, "it takes five inputs, or seven with pages")?;
         require(
-            self.heads > 0 && self.kv_heads > 0 && self.heads % self.kv_heads == 0,
+            self.heads > 0 && self.kv_heads > 0 && self.heads.is_multiple_of(self.kv_heads),
             "the key heads must divide the query heads",
         )?;
         require(q.columns() % self.heads == 0, "q's columns must divide into the heads")?;

@@ -151,7 +151,7 @@ impl Operation for LinearCrossEntropyGrad {
     fn run(&self, cpu: &Cpu, call: Call<'_>, views: &mut Views<'_>) {
         let (x, weight, targets, cotangent) = (views.r(0), views.r(1), views.ri(2), views.r(3));
         let (c, v) = (call.inputs[0].columns(), call.inputs[1].rows());
-        let (logp, lse, mut dx, mut dw, scratch): (_, _, &mut [f32], &mut [f32], _);
+        let (logp, lse, mut dx, dw, scratch): (_, _, &mut [f32], &mut [f32], _);
         match self.wanted {
             [true, true] => [logp, lse, dx, dw, scratch] = views.writes(),
             [true, false] => {

@@ -25,7 +25,7 @@ impl Operation for HeadNormRope {
         let [x, positions, cos, sin] = inputs(&types[..types.len().min(4)], &[1])?;
         require(self.heads > 0 && x.columns() % self.heads == 0, "x's columns must divide into the heads")?;
         let head_dim = x.columns() / self.heads;
-        require(head_dim % 2 == 0, "the head size must be even")?;
+        require(head_dim.is_multiple_of(2), "the head size must be even")?;
         require(positions.len() == x.rows(), "one position a row")?;
         require(
             cos == sin && cos.columns() == head_dim / 2,

@@ -1,15 +1,13 @@
 //! The list of operation cases that correctness, gradients, determinism and speed are tested on.
 
 use engine::op::*;
-use engine::{
-    CpuDevice, Data, Device, Executable, Graph, Layout, Output, Store, Tensor, Type, Value, gradient,
-};
+use engine::{CpuDevice, Data, Device, Graph, Layout, Output, Store, Tensor, Type, Value, gradient};
 use kernels::{Cpu, Isa};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A graph with one float output, what is given to it, and the names to differentiate by.
-pub struct Case {
+pub(crate) struct Case {
     pub name: String,
     pub graph: Graph,
     pub output: Value,
@@ -22,7 +20,7 @@ pub struct Case {
 }
 
 impl Case {
-    pub fn new(name: &str) -> Case {
+    pub(crate) fn new(name: &str) -> Case {
         let seed = name.bytes().fold(7, |h: u64, b| h.wrapping_mul(31).wrapping_add(b.into()));
         let output = Graph::new().input("none", Type::f32(&[]));
         let (given, integers) = (HashMap::new(), HashMap::new());
@@ -39,7 +37,7 @@ impl Case {
     }
 
     /// Numbers in −1..1 that f32 holds exactly.
-    pub fn random(&mut self, len: usize) -> Vec<f64> {
+    pub(crate) fn random(&mut self, len: usize) -> Vec<f64> {
         let mut next = || {
             self.seed = self.seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             f64::from((self.seed >> 40) as u32) / f64::from(1 << 23) - 1.0
@@ -47,7 +45,7 @@ impl Case {
         (0..len).map(|_| f64::from(next() as f32)).collect()
     }
 
-    pub fn param(&mut self, name: &str, shape: &[usize]) -> Value {
+    pub(crate) fn param(&mut self, name: &str, shape: &[usize]) -> Value {
         let data = self.random(shape.iter().product());
         let value = self.graph.param(name, shape);
         self.given.insert(name.into(), Tensor { shape: shape.to_vec(), data });
@@ -55,7 +53,7 @@ impl Case {
         value
     }
 
-    pub fn integers(&mut self, name: &str, data: &[i32]) -> Value {
+    pub(crate) fn integers(&mut self, name: &str, data: &[i32]) -> Value {
         let tensor = Tensor { shape: vec![data.len()], data: data.iter().map(|&x| x.into()).collect() };
         self.given.insert(name.into(), tensor);
         self.integers.insert(name.into(), data.to_vec());
@@ -63,12 +61,12 @@ impl Case {
     }
 
     /// The output in f64 by the definitions.
-    pub fn reference(&self) -> Tensor {
+    pub(crate) fn reference(&self) -> Tensor {
         engine::evaluate(&self.graph, &self.given, &[self.output]).unwrap().remove(0)
     }
 
     /// Output and gradients by the kernels, for the cotangent given.
-    pub fn run(&self, isa: Isa, threads: usize, cotangent: &[f32]) -> Vec<Vec<f32>> {
+    pub(crate) fn run(&self, isa: Isa, threads: usize, cotangent: &[f32]) -> Vec<Vec<f32>> {
         let device = CpuDevice::new(Cpu::new(isa, threads).unwrap());
         let mut graph = self.graph.clone();
         let shape = graph.ty(self.output).shape.clone();
@@ -105,7 +103,7 @@ fn finish(mut case: Case, build: impl FnOnce(&mut Case) -> Value) -> Case {
 }
 
 /// Spans of documents of these lengths packed into rows of `block`: causal or full.
-pub fn spans(lengths: &[usize], causal: bool) -> (Vec<i32>, Vec<i32>) {
+pub(crate) fn spans(lengths: &[usize], causal: bool) -> (Vec<i32>, Vec<i32>) {
     let (mut low, mut high, mut start) = (vec![], vec![], 0);
     for &n in lengths {
         for t in start..start + n {
@@ -118,7 +116,7 @@ pub fn spans(lengths: &[usize], causal: bool) -> (Vec<i32>, Vec<i32>) {
 }
 
 /// One case for every operation and for what makes it hard: odd sizes, lengths 0 and 1, groups.
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut list = Vec::new();
     let mut case = |name: &str, build: &dyn Fn(&mut Case) -> Value| list.push(finish(Case::new(name), build));
     for (t, k, n) in [(1, 1, 1), (7, 19, 33), (16, 48, 80), (3, 65, 17), (0, 5, 4)] {

@@ -1,0 +1,150 @@
+//! A run's folder: read by anyone, written by one process.
+
+use crate::checkpoint::{self, Checkpoint, CheckpointWriter};
+use crate::error::{Error, Result};
+use crate::files::Files;
+use crate::metrics::{MetricsWriter, read_metrics};
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// A run's folder, to be read.
+#[derive(Clone, Debug)]
+pub struct Run {
+    path: PathBuf,
+}
+
+impl Run {
+    /// Opens a folder that has a `run.toml`.
+    pub fn open(path: &Path) -> Result<Run> {
+        match path.join("run.toml").is_file() {
+            true => Ok(Run { path: path.into() }),
+            false if path.is_dir() => Err(Error::NoRun { path: path.into() }),
+            false => Err(Error::io("open", path)(std::io::ErrorKind::NotFound.into())),
+        }
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The text of `run.toml`.
+    pub fn config(&self) -> Result<String> {
+        let path = self.path.join("run.toml");
+        fs::read_to_string(&path).map_err(Error::io("read", &path))
+    }
+
+    /// The lines of `metrics.jsonl`.
+    pub fn metrics(&self) -> Result<Vec<serde_json::Map<String, serde_json::Value>>> {
+        read_metrics(&self.path.join("metrics.jsonl"))
+    }
+
+    /// The folder of checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// Whether the run came to its end.
+    pub fn done(&self) -> bool {
+        self.path.join("DONE").is_file()
+    }
+
+    /// The latest checkpoint whose files are as they were written, and why each later one is not used.
+    pub fn latest(&self) -> Result<(Option<Checkpoint>, Vec<Error>)> {
+        let mut damaged = Vec::new();
+        for checkpoint in checkpoint::list(&self.checkpoints())?.into_iter().rev() {
+            match checkpoint.verify() {
+                Ok(_) => return Ok((Some(checkpoint), damaged)),
+                Err(error) => damaged.push(error),
+            }
+        }
+        Ok((None, damaged))
+    }
+}
+
+/// A run's folder, locked and written.
+#[derive(Debug)]
+pub struct RunWriter {
+    run: Run,
+    files: Files,
+    /// Released when the process ends, however it ends.
+    _lock: File,
+}
+
+impl RunWriter {
+    /// Makes the folder of a new run. A folder that has anything in it is refused, but for one that a
+    /// failed attempt left without `run.toml`.
+    pub fn create(path: &Path, config: &str, files: Files) -> Result<RunWriter> {
+        if path.is_file() {
+            return Err(Error::Exists { path: path.into() });
+        }
+        let fresh = !path.exists();
+        let occupied = || -> Result<bool> {
+            let mut entries = fs::read_dir(path).map_err(Error::io("list", path))?;
+            Ok(entries
+                .any(|entry| entry.is_ok_and(|e| e.file_name() != "lock" && e.file_name() != "run.part")))
+        };
+        if !fresh && occupied()? {
+            return Err(Error::Exists { path: path.into() });
+        }
+        let made = (|| {
+            files.create_folder(path)?;
+            let lock = lock(path)?;
+            files.replace(&path.join("run.toml"), config.as_bytes())?;
+            Ok(RunWriter { run: Run { path: path.into() }, files, _lock: lock })
+        })();
+        if made.is_err() && fresh {
+            // A folder of nothing but a lock; it does no harm if it stays.
+            let _ = fs::remove_dir_all(path);
+        }
+        made
+    }
+
+    /// Opens a run to go on with it.
+    pub fn open(path: &Path, files: Files) -> Result<RunWriter> {
+        let run = Run::open(path)?;
+        Ok(RunWriter { run, files, _lock: lock(path)? })
+    }
+
+    /// The run.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The disk it is written to.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Opens `metrics.jsonl`, without the lines after `step`.
+    pub fn metrics(&self, step: u64) -> Result<MetricsWriter> {
+        MetricsWriter::open(&self.files, &self.run.path.join("metrics.jsonl"), step)
+    }
+
+    /// Begins the checkpoint of a step.
+    pub fn checkpoint(&self, step: u64) -> Result<CheckpointWriter> {
+        CheckpointWriter::new(&self.files, &self.run.checkpoints(), step)
+    }
+
+    /// Removes all checkpoints but the last `keep`.
+    pub fn prune(&self, keep: usize) -> Result<()> {
+        let list = checkpoint::list(&self.run.checkpoints())?;
+        let surplus = list.len().saturating_sub(keep.max(1));
+        list[..surplus].iter().try_for_each(|old| self.files.remove_folder(&old.path))
+    }
+
+    /// Says that the run came to its end.
+    pub fn finish(&self) -> Result<()> {
+        self.files.replace(&self.run.path.join("DONE"), b"")
+    }
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let file = path.join("lock");
+    let lock = File::create(&file).map_err(Error::io("create", &file))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked { path: path.into() }),
+        Err(TryLockError::Error(e)) => Err(Error::io("lock", &file)(e)),
+    }
+}
