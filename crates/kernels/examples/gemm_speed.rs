@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p kernels --example gemm_speed [isa] [threads]`; pin it to a quiet core.
 
+#![allow(clippy::print_stdout)]
+
 use kernels::gemm::{Init, View, gemm, gemm_scratch};
 use kernels::{Cpu, Isa, probe};
 use std::time::Instant;

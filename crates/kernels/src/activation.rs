@@ -8,7 +8,7 @@ use crate::rows::{Parts, for_rows, get, lanes, put, same};
 use crate::simd::{Kernel, Simd};
 
 /// An elementwise function of `I` operands with `O` results.
-pub(crate) trait Map<const I: usize, const O: usize>: Copy + Sync {
+trait Map<const I: usize, const O: usize>: Copy + Sync {
     /// Must be `#[inline(always)]`.
     fn apply<S: Simd>(self, s: S, x: [S::V; I]) -> [S::V; O];
 }
@@ -42,12 +42,7 @@ impl<F: Map<I, O>, const I: usize, const O: usize> Kernel for RunMap<'_, F, I, O
 }
 
 /// Applies `f` to every element.
-pub(crate) fn map<F: Map<I, O>, const I: usize, const O: usize>(
-    cpu: &Cpu,
-    f: F,
-    x: [&[f32]; I],
-    y: [&mut [f32]; O],
-) {
+fn map<F: Map<I, O>, const I: usize, const O: usize>(cpu: &Cpu, f: F, x: [&[f32]; I], y: [&mut [f32]; O]) {
     let len = y[0].len();
     x.iter().for_each(|x| same("operand", x.len(), len));
     y.iter().for_each(|y| same("result", y.len(), len));
@@ -149,23 +144,6 @@ impl Map<2, 1> for Add {
 /// If the lengths differ.
 pub fn add(cpu: &Cpu, a: &[f32], b: &[f32], y: &mut [f32]) {
     map(cpu, Add, [a, b], [y]);
-}
-
-#[derive(Clone, Copy)]
-struct Multiply;
-impl Map<2, 1> for Multiply {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, [a, b]: [S::V; 2]) -> [S::V; 1] {
-        [s.mul(a, b)]
-    }
-}
-
-/// `y = a · b`, element by element.
-///
-/// # Panics
-/// If the lengths differ.
-pub fn multiply(cpu: &Cpu, a: &[f32], b: &[f32], y: &mut [f32]) {
-    map(cpu, Multiply, [a, b], [y]);
 }
 
 #[derive(Clone, Copy)]

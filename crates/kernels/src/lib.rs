@@ -5,6 +5,9 @@
 //! among AVX-512, AVX2 and NEON, on the instruction set: every sum runs in an order that follows
 //! from the length summed and from absolute positions alone.
 
+// Loops over constant ranges that index several arrays of registers are what gets unrolled.
+#![allow(clippy::needless_range_loop)]
+
 pub mod activation;
 mod arena;
 pub mod attention;

@@ -1,9 +1,8 @@
-//! What optimisers do to whole tensors: the AdamW step in one pass, momentum, sums of squares.
+//! What optimisers do to whole tensors: the AdamW step in one pass, scaled sums, sums of squares.
 //!
 //! Matrix products of Muon's Newton–Schulz iteration are in [`crate::gemm`].
 
 use crate::Cpu;
-use crate::activation::{Map, map};
 use crate::loss::weighted_sum;
 use crate::rows::{Parts, for_rows, get, lanes, put, same};
 use crate::simd::{Kernel, Simd};
@@ -94,37 +93,6 @@ pub fn sum_squares(cpu: &Cpu, x: &[f32], scratch: &mut [f32]) -> f64 {
     weighted_sum(cpu, x, x, scratch)
 }
 
-#[derive(Clone, Copy)]
-struct Axpby(f32, f32);
-impl Map<2, 1> for Axpby {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, [x, y]: [S::V; 2]) -> [S::V; 1] {
-        [s.fma(s.splat(self.0), x, s.mul(s.splat(self.1), y))]
-    }
-}
-
-struct InPlace<'a, F> {
-    f: F,
-    x: &'a [f32],
-    y: &'a mut [f32],
-}
-
-impl<F: Map<2, 1>> Kernel for InPlace<'_, F> {
-    type Out = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let len = self.y.len().min(self.x.len());
-        let (x, y) = (self.x.as_ptr(), self.y.as_mut_ptr());
-        lanes!(i, n in len => {
-            // SAFETY: i + n is within both.
-            unsafe {
-                let [v] = self.f.apply(s, [get(s, x.add(i), n), get(s, y.add(i), n)]);
-                put(s, y.add(i), n, v);
-            }
-        });
-    }
-}
-
 /// `y = a x + b y`.
 ///
 /// # Panics
@@ -135,83 +103,28 @@ pub fn axpby(cpu: &Cpu, a: f32, x: &[f32], b: f32, y: &mut [f32]) {
     for_rows(cpu, x.len(), 1, 64, |range| {
         // SAFETY: tasks have disjoint ranges.
         let part = unsafe { y.part(range.clone()) };
-        cpu.dispatch(InPlace { f: Axpby(a, b), x: &x[range], y: part });
+        cpu.dispatch(Axpby { a, x: &x[range], b, y: part });
     });
 }
 
-#[derive(Clone, Copy)]
-struct Momentum {
-    beta: f32,
-    scale: f32,
-    nesterov: bool,
+struct Axpby<'a> {
+    a: f32,
+    x: &'a [f32],
+    b: f32,
+    y: &'a mut [f32],
 }
 
-impl Map<2, 2> for Momentum {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, [g, m]: [S::V; 2]) -> [S::V; 2] {
-        let (beta, g) = (s.splat(self.beta), s.mul(g, s.splat(self.scale)));
-        let m = s.fma(beta, m, g);
-        [m, if self.nesterov { s.fma(beta, m, g) } else { m }]
-    }
-}
-
-/// Momentum as Muon uses it: `m = beta · m + scale · g`, and the update direction `u`, which is `m`,
-/// or with Nesterov's look ahead `scale · g + beta · m`.
-///
-/// # Panics
-/// If the lengths differ.
-#[allow(clippy::too_many_arguments)]
-pub fn momentum(cpu: &Cpu, g: &[f32], m: &mut [f32], u: &mut [f32], beta: f32, scale: f32, nesterov: bool) {
-    same("momentum", m.len(), g.len());
-    same("direction", u.len(), g.len());
-    let f = Momentum { beta, scale, nesterov };
-    let (m, u) = (Parts::new(m), Parts::new(u));
-    for_rows(cpu, g.len(), 1, 64, |range| {
-        // SAFETY: tasks have disjoint ranges.
-        let (m, u) = unsafe { (m.part(range.clone()), u.part(range.clone())) };
-        cpu.dispatch(MomentumStep { f, g: &g[range], m, u });
-    });
-}
-
-struct MomentumStep<'a> {
-    f: Momentum,
-    g: &'a [f32],
-    m: &'a mut [f32],
-    u: &'a mut [f32],
-}
-
-impl Kernel for MomentumStep<'_> {
+impl Kernel for Axpby<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let len = self.g.len().min(self.m.len()).min(self.u.len());
-        let (g, m, u) = (self.g.as_ptr(), self.m.as_mut_ptr(), self.u.as_mut_ptr());
+        let len = self.y.len().min(self.x.len());
+        let (a, x, b, y) = (s.splat(self.a), self.x.as_ptr(), s.splat(self.b), self.y.as_mut_ptr());
         lanes!(i, n in len => {
-            // SAFETY: i + n is within all three.
-            unsafe {
-                let [next, direction] = self.f.apply(s, [get(s, g.add(i), n), get(s, m.add(i), n)]);
-                put(s, m.add(i), n, next);
-                put(s, u.add(i), n, direction);
-            }
+            // SAFETY: i + n is within both.
+            unsafe { put(s, y.add(i), n, s.fma(a, get(s, x.add(i), n), s.mul(b, get(s, y.add(i), n)))) };
         });
     }
-}
-
-#[derive(Clone, Copy)]
-struct ScaledCopy(f32);
-impl Map<1, 1> for ScaledCopy {
-    #[inline(always)]
-    fn apply<S: Simd>(self, s: S, [x]: [S::V; 1]) -> [S::V; 1] {
-        [s.mul(x, s.splat(self.0))]
-    }
-}
-
-/// `y = a x`.
-///
-/// # Panics
-/// If the lengths differ.
-pub fn scaled_copy(cpu: &Cpu, a: f32, x: &[f32], y: &mut [f32]) {
-    map(cpu, ScaledCopy(a), [x], [y]);
 }
 
 /// The scalar twin, in `f64`.

@@ -232,7 +232,9 @@ mod tests {
             for tasks in [0, 1, 2, 5, 100] {
                 for _ in 0..200 {
                     let counts: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
-                    pool.for_each(tasks, |i| drop(counts[i].fetch_add(1, Ordering::Relaxed)));
+                    pool.for_each(tasks, |i| {
+                        counts[i].fetch_add(1, Ordering::Relaxed);
+                    });
                     assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 1));
                 }
             }
@@ -244,11 +246,17 @@ mod tests {
         let pool = Pool::new(3).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(30));
         let sum = AtomicUsize::new(0);
-        pool.for_each(4, |i| pool.for_each(5, |j| drop(sum.fetch_add(i * j, Ordering::Relaxed))));
+        pool.for_each(4, |i| {
+            pool.for_each(5, |j| {
+                sum.fetch_add(i * j, Ordering::Relaxed);
+            })
+        });
         assert_eq!(sum.load(Ordering::Relaxed), 60);
         let result = catch_unwind(AssertUnwindSafe(|| pool.for_each(9, |i| assert!(i != 4, "task four"))));
         assert!(result.is_err());
-        pool.for_each(9, |i| drop(sum.fetch_add(i, Ordering::Relaxed)));
+        pool.for_each(9, |i| {
+            sum.fetch_add(i, Ordering::Relaxed);
+        });
         assert_eq!(sum.load(Ordering::Relaxed), 96);
     }
 }

@@ -11,8 +11,6 @@ mod micro;
 mod narrow;
 mod pack;
 
-pub(crate) use micro::block;
-
 use crate::Cpu;
 use crate::rows::Parts;
 use crate::simd::{Kernel, LANES, Simd};

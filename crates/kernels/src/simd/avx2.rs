@@ -112,11 +112,6 @@ impl Simd for Avx2 {
         unsafe { a.map(|a| _mm256_xor_ps(a, _mm256_set1_ps(-0.0))) }
     }
     #[inline(always)]
-    fn abs(self, a: V) -> V {
-        // SAFETY: `self` proves the features.
-        unsafe { a.map(|a| _mm256_andnot_ps(_mm256_set1_ps(-0.0), a)) }
-    }
-    #[inline(always)]
     fn round(self, a: V) -> V {
         // SAFETY: `self` proves the features.
         unsafe { a.map(|a| _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a)) }

@@ -114,11 +114,6 @@ impl Simd for Avx512 {
         unsafe { _mm512_xor_ps(a, _mm512_set1_ps(-0.0)) }
     }
     #[inline(always)]
-    fn abs(self, a: __m512) -> __m512 {
-        // SAFETY: see above.
-        unsafe { _mm512_abs_ps(a) }
-    }
-    #[inline(always)]
     fn round(self, a: __m512) -> __m512 {
         // SAFETY: see above.
         unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }

@@ -74,8 +74,6 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn sqrt(self, a: Self::V) -> Self::V;
     /// `−a`.
     fn neg(self, a: Self::V) -> Self::V;
-    /// `|a|`.
-    fn abs(self, a: Self::V) -> Self::V;
     /// To the nearest integer, ties to even.
     fn round(self, a: Self::V) -> Self::V;
     /// `a · 2ⁿ` for integral `n` in −126..=127.

@@ -53,7 +53,6 @@ impl Simd for Neon {
         min = vminq_f32(a, b);
         sqrt = vsqrtq_f32(a);
         neg = vnegq_f32(a);
-        abs = vabsq_f32(a);
         round = vrndnq_f32(a);
     }
 

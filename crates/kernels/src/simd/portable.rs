@@ -88,10 +88,6 @@ impl Simd for Portable {
         a.map(|x| -x)
     }
     #[inline(always)]
-    fn abs(self, a: V) -> V {
-        a.map(f32::abs)
-    }
-    #[inline(always)]
     fn round(self, a: V) -> V {
         // Adding and taking 1.5 · 2²³ rounds to even in the float's own arithmetic; larger values
         // are integers already.
