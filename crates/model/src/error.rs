@@ -27,6 +27,9 @@ pub enum Error {
         /// What is wrong, with the tensor.
         reason: String,
     },
+    /// A file that could not be written.
+    #[error("the model cannot be written: {0}")]
+    Write(#[from] std::io::Error),
     /// The engine's.
     #[error(transparent)]
     Engine(#[from] engine::Error),

@@ -5,6 +5,7 @@
 
 pub mod config;
 mod error;
+pub mod gguf;
 pub mod gpt;
 pub mod parametrisation;
 pub mod weights;

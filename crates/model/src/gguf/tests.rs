@@ -1,0 +1,325 @@
+//! Round trips, what is refused, and bytes that were tampered with.
+
+use super::*;
+use crate::Sizes;
+use crate::parametrisation::{Choice, initialise, table};
+use engine::{Layout, Store};
+use proptest::prelude::*;
+use std::sync::{Arc, LazyLock};
+
+/// A model with awkward sizes; rows divide into blocks of Q8_0 where `blocks`.
+fn config(model_type: &str, tied: bool, blocks: bool) -> Config {
+    let (width, ffn, head_dim) = if blocks { (32, 96, 32) } else { (20, 28, 6) };
+    let sizes =
+        Sizes { vocab: 50, width, ffn, layers: 2, heads: 4, kv_heads: 2, head_dim, context: 64, tied };
+    let mut config = Config::new(sizes).unwrap();
+    if model_type == "llama" {
+        config.model_type = "llama".into();
+        config.architectures = vec!["LlamaForCausalLM".into()];
+        config.rope_theta = 500_000.0;
+        config.rms_norm_eps = 1e-5;
+    }
+    config.eos_token_id = Some(3);
+    config
+}
+
+fn store(config: &Config) -> Store {
+    let shapes = config.shapes();
+    let layout = Layout::new(shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()))).unwrap();
+    Store::new(&Arc::new(layout)).unwrap()
+}
+
+fn filled(config: &Config) -> Store {
+    let mut store = store(config);
+    initialise(&table(config, &Choice::default()), 5, &mut store).unwrap();
+    store
+}
+
+fn vocabulary() -> Vocabulary {
+    Vocabulary {
+        tokens: ["Ġ", "a", "b", "<|endoftext|>", "ab", "é"].map(String::from).into(),
+        merges: vec!["a b".into()],
+        pre: "gpt-2".into(),
+        kinds: vec![1, 1, 1, 3, 1, 1],
+        bos: None,
+        eos: 3,
+        add_bos: false,
+    }
+}
+
+fn bytes(config: &Config, params: &Store, kind: Kind) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write(&mut bytes, config, params, &vocabulary(), kind).unwrap();
+    bytes
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    for (arch, tied, kind) in [
+        ("qwen3", false, Kind::F32),
+        ("qwen3", true, Kind::F16),
+        ("llama", true, Kind::F32),
+        ("llama", false, Kind::Bf16),
+        ("llama", false, Kind::Q8_0),
+    ] {
+        let mut config = config(arch, tied, kind == Kind::Q8_0);
+        let params = filled(&config);
+        let bytes = bytes(&config, &params, kind);
+        let file = Gguf::open(&bytes).unwrap();
+        config.torch_dtype = kind.torch_name().into();
+        assert_eq!(file.config().unwrap(), config);
+        let mut back = store(&config);
+        file.fill(&mut back).unwrap();
+        for (name, shape) in config.shapes() {
+            let (was, is) = (params.get(&name).unwrap(), back.get(&name).unwrap());
+            let rounding = if shape.len() == 1 { 0.0 } else { rounding(kind) };
+            for (was, is) in was.chunks(kind.block().0).zip(is.chunks(kind.block().0)) {
+                let most = was.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+                for (a, b) in was.iter().zip(is) {
+                    // Half a unit in the last place, of f16's subnormals where they are.
+                    assert!((a - b).abs() <= rounding * most + rounding * 6.2e-5, "{name}: {a} and {b}");
+                }
+            }
+        }
+        let read = file.vocabulary().unwrap();
+        assert_eq!(read.tokens.len(), 50);
+        assert_eq!(read.tokens[..6], vocabulary().tokens);
+        assert_eq!((read.tokens[49].as_str(), read.kinds[49]), ("[PAD49]", 5));
+        assert_eq!((read.merges, read.eos, read.bos), (vocabulary().merges, 3, None));
+    }
+}
+
+/// The rows of a head of six in the order of llama.cpp, from its converter's definition: a head's rows
+/// as a `2 × D/2` table, transposed.
+#[test]
+fn llama_rows_are_interleaved_within_heads() {
+    let rows: Vec<usize> = (0..12).map(|row| interleave(row, 6)).collect();
+    assert_eq!(rows, [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
+    let config = config("llama", true, false);
+    let params = filled(&config);
+    let bytes = bytes(&config, &params, Kind::F32);
+    let file = Gguf::open(&bytes).unwrap();
+    for (parameter, moved) in [("self_attn.k_proj", true), ("self_attn.v_proj", false)] {
+        let name = format!("model.layers.1.{parameter}.weight");
+        let was = params.get(&name).unwrap();
+        let tensor = &file.tensors()[tensor_name(&name).unwrap().as_str()];
+        let second = tensor.range.start + 20 * 4..tensor.range.start + 40 * 4;
+        let mut row = Vec::new();
+        Kind::F32.decode(&bytes[second], &mut row);
+        let from = if moved { 3 } else { 1 };
+        assert_eq!(row, was[from * 20..(from + 1) * 20], "{name}");
+    }
+}
+
+#[test]
+fn tensors_are_aligned_and_a_tied_head_is_left_out() {
+    let config = config("qwen3", true, false);
+    let bytes = bytes(&config, &filled(&config), Kind::F16);
+    let file = Gguf::open(&bytes).unwrap();
+    assert!(!file.tensors().contains_key("output.weight"));
+    assert_eq!(file.tensors().len(), config.shapes().len());
+    for (name, tensor) in file.tensors() {
+        assert!(tensor.range.start.is_multiple_of(ALIGNMENT), "{name}");
+        assert_eq!(tensor.kind == Kind::F32, tensor.shape.len() == 1, "{name}");
+    }
+    assert_eq!(bytes.len() % ALIGNMENT, 0);
+}
+
+#[test]
+fn a_vocabulary_that_llama_cpp_would_not_load_is_refused() {
+    let config = config("qwen3", true, false);
+    let params = filled(&config);
+    let attempt = |change: &dyn Fn(&mut Vocabulary), kind| {
+        let mut vocabulary = vocabulary();
+        change(&mut vocabulary);
+        write(&mut Vec::new(), &config, &params, &vocabulary, kind).unwrap_err().to_string()
+    };
+    for (key, change) in [
+        ("tokens", (&|v: &mut Vocabulary| v.tokens[1] = "b".into()) as &dyn Fn(&mut Vocabulary)),
+        ("tokens", &|v| v.tokens[1] = "[PAD49]".into()),
+        ("tokens", &|v| v.tokens = (0..51).map(|i| i.to_string()).collect()),
+        ("token_type", &|v| v.kinds = vec![1]),
+        ("merges", &|v| v.merges = vec!["a".into()]),
+        ("pre", &|v| v.pre = "mine".into()),
+        ("eos_token_id", &|v| v.eos = 6),
+        ("bos_token_id", &|v| v.bos = Some(6)),
+        ("add_bos_token", &|v| v.add_bos = true),
+    ] {
+        let text = attempt(change, Kind::F32);
+        assert!(text.contains(&format!("tokenizer.ggml.{key}")), "{key}: {text}");
+    }
+    let text = attempt(&|_| (), Kind::Q8_0);
+    assert!(text.contains("model.embed_tokens.weight"), "{text}");
+}
+
+/// A small file, byte by byte.
+struct Made(Vec<u8>);
+
+impl Made {
+    fn new(tensors: u64, keys: u64) -> Made {
+        let mut made = Made(b"GGUF".to_vec());
+        made.0.extend(3u32.to_le_bytes());
+        made.0.extend(tensors.to_le_bytes());
+        made.0.extend(keys.to_le_bytes());
+        made
+    }
+
+    fn text(mut self, text: &str) -> Made {
+        string_bytes(&mut self.0, text);
+        self
+    }
+
+    fn u32(mut self, value: u32) -> Made {
+        self.0.extend(value.to_le_bytes());
+        self
+    }
+
+    fn u64(mut self, value: u64) -> Made {
+        self.0.extend(value.to_le_bytes());
+        self
+    }
+
+    fn error(self) -> String {
+        Gguf::open(&self.0).unwrap_err().to_string()
+    }
+}
+
+fn string_bytes(bytes: &mut Vec<u8>, text: &str) {
+    bytes.extend((text.len() as u64).to_le_bytes());
+    bytes.extend(text.as_bytes());
+}
+
+#[test]
+fn errors_name_the_key_or_tensor() {
+    let made = Made::new;
+    let tensor = |offset| made(1, 0).text("x").u32(2).u64(4).u64(2).u32(0).u64(offset);
+    for (made, part) in [
+        (Made(b"GGML".to_vec()), "no GGUF"),
+        (Made(b"GG".to_vec()), "the file ends"),
+        (Made([&b"GGUF"[..], &[0, 0, 0, 3]].concat()), "big-endian"),
+        (Made(b"GGUF\x01\0\0\0".to_vec()), "version"),
+        (made(0, u64::MAX), "key 0 of"),
+        (made(0, 1).text("long").u32(8).u64(u64::MAX), "long: the file ends"),
+        (made(0, 1).text("many").u32(9).u32(10).u64(u64::MAX / 2), "many: "),
+        (made(0, 1).text("deep").u32(9).u32(9).u64(1), "deep: arrays of values of kind 9"),
+        (made(0, 1).text("odd").u32(13), "odd: values of kind 13"),
+        (made(0, 2).text("k").u32(4).u32(1).text("k").u32(4).u32(1), "k: the key comes twice"),
+        (made(0, 1).text("general.alignment").u32(4).u32(48), "general.alignment: 48"),
+        (made(1, 0).text("x").u32(5), "x: 5 axes"),
+        (made(1, 0).text("x").u32(1).u64(4).u32(12).u64(0), "x: its type 12"),
+        (made(1, 0).text("x").u32(2).u64(1 << 40).u64(1 << 40).u32(0).u64(0), "x: its shape"),
+        (made(1, 0).text("x").u32(1).u64(33).u32(8).u64(0), "x: its shape"),
+        (tensor(16), "x: its offset 16"),
+        (tensor(u64::MAX - 31), "x: its shape"),
+        (tensor(1 << 40), "x: bytes 1099511627776"),
+        (tensor(0), "x: bytes 0..32 of the data are not in the file"),
+    ] {
+        let text = made.error();
+        assert!(text.starts_with("GGUF: ") && text.contains(part), "{part}: {text}");
+    }
+    let mut whole = tensor(0).0;
+    whole.resize(whole.len().next_multiple_of(32) + 32, 0);
+    assert_eq!(Gguf::open(&whole).unwrap().tensors()["x"].shape, [2, 4]);
+}
+
+/// What is said of a model with one part of its file replaced.
+fn tampered(from: &[u8], to: &[u8]) -> String {
+    let config = config("llama", false, false);
+    let mut bytes = bytes(&config, &filled(&config), Kind::F32);
+    let at = bytes.windows(from.len()).position(|part| part == from).unwrap();
+    bytes[at..at + from.len()].copy_from_slice(to);
+    let file = Gguf::open(&bytes).unwrap();
+    let vocabulary = file.vocabulary().map(|_| ());
+    let mut store = store(&config);
+    file.config().map(|_| ()).and(vocabulary).and(file.fill(&mut store)).unwrap_err().to_string()
+}
+
+#[test]
+fn what_is_not_supported_is_refused_by_name() {
+    for (from, to, part) in [
+        ("llama.block_count", "llama.block_kount", "llama.block_count: the key is missing"),
+        ("blk.1.ffn_up.weight", "blk.1.ffn_up.wait!!", "blk.1.ffn_up.weight: the tensor is missing"),
+        (
+            "\x0d\0\0\0\0\0\0\0output.weight",
+            "\x0d\0\0\0\0\0\0\0outpux.weight",
+            "outpux.weight: this architecture",
+        ),
+        (
+            "rope.dimension_count\x04\0\0\0\x06",
+            "rope.dimension_count\x04\0\0\0\x04",
+            "4 is not the head size 6",
+        ),
+        (
+            "block_count\x04\0\0\0\x02",
+            "block_count\x04\0\0\0\x03",
+            "blk.2.attn_q.weight: the tensor is missing",
+        ),
+        (
+            "feed_forward_length\x04\0\0\0\x1c",
+            "feed_forward_length\x04\0\0\0\x1b",
+            "ffn_gate.weight: its shape",
+        ),
+        ("\x04\0\0\0\0\0\0\0gpt2", "\x04\0\0\0\0\0\0\0bert", "tokenizer.ggml.model: 'bert'"),
+        ("\x05\0\0\0\0\0\0\0llama", "\x05\0\0\0\0\0\0\0gemma", "general.architecture: 'gemma'"),
+    ] {
+        let text = tampered(from.as_bytes(), to.as_bytes());
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+static WHOLE: LazyLock<(Config, Vec<u8>)> = LazyLock::new(|| {
+    let config = config("llama", false, false);
+    let bytes = bytes(&config, &filled(&config), Kind::Bf16);
+    (config, bytes)
+});
+
+/// Reads everything there is; what matters is that it comes back.
+fn read_all(bytes: &[u8]) -> Result<(), Error> {
+    let file = Gguf::open(bytes)?;
+    let within = file.tensors().values().all(|t| t.range.start <= t.range.end && t.range.end <= bytes.len());
+    assert!(within);
+    for value in file.metadata().values() {
+        if let Value::Array(array) = value {
+            assert_eq!(array.values().count(), array.len());
+        }
+    }
+    let vocabulary = file.vocabulary();
+    let config = file.config()?;
+    file.fill(&mut store(&WHOLE.0))?;
+    vocabulary.map(|_| drop(config))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn no_prefix_is_taken_for_the_file(cut in 0usize..1 << 20) {
+        let bytes = &WHOLE.1;
+        // The last tensor's padding may be missing.
+        let cut = cut % (bytes.len() - ALIGNMENT);
+        prop_assert!(read_all(&bytes[..cut]).is_err());
+    }
+
+    #[test]
+    fn changed_bytes_are_an_error_or_another_model(
+        changes in prop::collection::vec((0usize..1 << 20, any::<u8>()), 1..6),
+        words in prop::collection::vec((0usize..1 << 20, prop_oneof![Just(u64::MAX), Just(1 << 62), Just(1 << 31), Just(0), any::<u64>()]), 0..2),
+    ) {
+        let mut bytes = WHOLE.1.clone();
+        let head = Gguf::open(&WHOLE.1).unwrap().tensors().values().map(|t| t.range.start).min().unwrap();
+        for (at, value) in changes {
+            bytes[at % head] = value;
+        }
+        for (at, word) in words {
+            let at = at % (head - 8);
+            bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        }
+        let _ = read_all(&bytes);
+    }
+
+    #[test]
+    fn noise_is_an_error(noise in prop::collection::vec(any::<u8>(), 0..200)) {
+        let bytes = [&b"GGUF\x03\0\0\0"[..], &noise].concat();
+        prop_assert!(read_all(&bytes).is_err());
+    }
+}
