@@ -180,3 +180,53 @@ pub mod reference {
         silu(gate) * up
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check, gradient, numbers};
+    use proptest::prelude::*;
+
+    fn all(len: usize, seed: u32) {
+        let [a, b, dy] =
+            [0, 1, 2].map(|i| numbers(len, seed + i).iter().map(|x| 6.0 * x).collect::<Vec<_>>());
+        let twin = |f: &dyn Fn(f64, f64, f64) -> f64| -> Vec<f64> {
+            (0..len).map(|i| f(a[i].into(), b[i].into(), dy[i].into())).collect()
+        };
+        let slope = |f: &dyn Fn(f64) -> f64, x: f64| gradient(&[x], |x| f(x[0]))[0];
+        let twins = [
+            twin(&|a, b, _| reference::swiglu(a, b)),
+            twin(&|a, b, dy| dy * slope(&|a| reference::swiglu(a, b), a)),
+            twin(&|a, b, dy| dy * slope(&|b| reference::swiglu(a, b), b)),
+            twin(&|a, _, _| reference::gelu(a)),
+            twin(&|a, _, dy| dy * slope(&reference::gelu, a)),
+            twin(&|a, b, _| a + b),
+            twin(&|a, _, _| a * -1.5),
+        ];
+        check(2e-6, &twins, |cpu| {
+            let mut y: [Vec<f32>; 7] = std::array::from_fn(|_| vec![f32::NAN; len]);
+            let [swi, dgate, dup, ge, dge, sum, scaled] = &mut y;
+            swiglu(cpu, &a, &b, swi);
+            swiglu_grad(cpu, &a, &b, &dy, dgate, dup);
+            gelu(cpu, &a, ge);
+            gelu_grad(cpu, &a, &dy, dge);
+            add(cpu, &a, &b, sum);
+            scale(cpu, &a, -1.5, scaled);
+            let names = ["swiglu", "dgate", "dup", "gelu", "gelu's dx", "add", "scale"];
+            names.into_iter().zip(y).collect()
+        });
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn equal_their_twins(len in 0usize..100, seed in 0u32..1000) {
+            all(len, seed);
+        }
+    }
+
+    #[test]
+    fn lengths_shared_among_threads() {
+        all(33_333, 1);
+    }
+}

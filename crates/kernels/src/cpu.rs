@@ -80,6 +80,8 @@ enum Proof {
     #[cfg(target_arch = "aarch64")]
     Neon(Neon),
     Portable(Portable),
+    #[cfg(test)]
+    Fused(Portable<true>),
 }
 
 /// An instruction set and threads; every kernel takes one.
@@ -99,6 +101,19 @@ impl Cpu {
         let proof =
             isa.proof().ok_or_else(|| Error::MissingIsa { missing: isa, available: Isa::available() })?;
         Ok(Cpu { isa, proof, pool: Pool::new(threads)? })
+    }
+
+    /// The scalar twin of all sets that fuse products with sums. Its [`Cpu::isa`] is the best one's,
+    /// whose bits it must have.
+    #[cfg(test)]
+    pub(crate) fn scalar(threads: usize) -> Result<Cpu, Error> {
+        Ok(Cpu { isa: Isa::best(), proof: Proof::Fused(Portable), pool: Pool::new(threads)? })
+    }
+
+    /// Whether products are rounded before they are added.
+    #[cfg(test)]
+    pub(crate) fn rounds_twice(&self) -> bool {
+        matches!(self.proof, Proof::Portable(_))
     }
 
     /// The instruction set.
@@ -127,6 +142,8 @@ impl Cpu {
             #[cfg(target_arch = "aarch64")]
             Proof::Neon(s) => s.dispatch(kernel),
             Proof::Portable(s) => s.dispatch(kernel),
+            #[cfg(test)]
+            Proof::Fused(s) => s.dispatch(kernel),
         }
     }
 }

@@ -24,6 +24,8 @@ pub mod probe;
 pub mod rope;
 pub mod rows;
 pub mod simd;
+#[cfg(test)]
+mod testing;
 
 pub use arena::{Arena, Span, Views};
 pub use cpu::{Cpu, Isa};

@@ -212,3 +212,72 @@ pub mod reference {
         (logits[target] - lse, lse, gradient.collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check, dot, numbers, wide};
+    use proptest::prelude::*;
+
+    fn rows_of(targets: &[i32], vocab: usize, cotangents: bool, reach: f32, seed: u32) {
+        const Z: f32 = 1e-2;
+        let logits: Vec<f32> = numbers(targets.len() * vocab, seed).iter().map(|x| reach * x).collect();
+        let c = numbers(targets.len(), seed + 1);
+        let cotangent = cotangents.then_some(&c[..]);
+        let mut twins = [vec![], vec![], vec![]];
+        for (t, &target) in targets.iter().enumerate() {
+            let row = wide(&logits[t * vocab..(t + 1) * vocab]);
+            let target = usize::try_from(target).ok();
+            let (logp, lse, grad) = reference::cross_entropy(&row, target, f64::from(c[t]), f64::from(Z));
+            twins[0].push(logp);
+            // A row without target and gradient is not looked at.
+            twins[1].push(if target.is_none() && cotangents { 0.0 } else { lse });
+            twins[2].extend(if cotangents { grad } else { row });
+        }
+        check(2e-6, &twins, |cpu| {
+            let mut logits = logits.clone();
+            let (mut logp, mut lse) = (vec![f32::NAN; c.len()], vec![f32::NAN; c.len()]);
+            cross_entropy(cpu, &mut logits, targets, cotangent, Z, &mut logp, &mut lse);
+            vec![("logp", logp), ("lse", lse), ("gradient", logits)]
+        });
+    }
+
+    fn sums(len: usize, seed: u32) {
+        let (a, w) = (numbers(len, seed), numbers(len, seed + 1));
+        check(1e-5, &[vec![dot(&wide(&a), &wide(&w))]], |cpu| {
+            vec![("sum", vec![weighted_sum(cpu, &a, &w, &mut vec![f32::NAN; sum_scratch(len)]) as f32])]
+        });
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+        #[test]
+        fn equal_their_twins(
+            targets in proptest::collection::vec(-1i32..300, 0..8), vocab in 1usize..300,
+            cotangents: bool, reach in prop::sample::select(vec![1.0f32, 30.0, 1e4]), seed in 0u32..1000,
+        ) {
+            let targets: Vec<i32> = targets.into_iter().map(|t| if t < 0 { t } else { t % vocab as i32 }).collect();
+            rows_of(&targets, vocab, cotangents, reach, seed);
+            sums(vocab, seed);
+        }
+    }
+
+    #[test]
+    fn rows_shared_among_threads() {
+        let targets: Vec<i32> = (0..90).map(|t| t * 31 % 411 - 1).collect();
+        rows_of(&targets, 411, true, 5.0, 1);
+        sums(5 * SUM_BLOCK + 77, 2);
+        sums(0, 3);
+    }
+
+    #[test]
+    fn a_sure_model_loses_nothing() {
+        let mut logits = [-60.0f32, 60.0, -60.0];
+        let (mut logp, mut lse) = ([f32::NAN], [f32::NAN]);
+        let cpu = Cpu::new(crate::Isa::best(), 1).unwrap();
+        cross_entropy(&cpu, &mut logits, &[1], Some(&[1.0]), 0.0, &mut logp, &mut lse);
+        assert!(
+            logp[0].abs() < 1e-30 && (lse[0] - 60.0).abs() < 1e-5 && logits.iter().all(|g| g.abs() < 1e-6)
+        );
+    }
+}

@@ -380,3 +380,75 @@ pub mod reference {
         unit.zip(gain.iter().zip(bias)).map(|(u, (g, b))| u * g + b).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check, dot, gradient, numbers, wide};
+    use proptest::prelude::*;
+
+    const EPS: f32 = 1e-3;
+
+    /// Both norms, forward and back, of `rows` rows of `dim`, with and without a residual branch.
+    fn both(rows: usize, dim: usize, residual: bool, seed: u32) {
+        let [x, dy, add] = [0, 1, 2].map(|i| numbers(rows * dim, seed + i));
+        let [gain, bias] = [3, 4].map(|i| numbers(dim, seed + i));
+        let add = residual.then_some(&add[..]);
+        let (x64, dy64, gain64, bias64) = (wide(&x), wide(&dy), wide(&gain), wide(&bias));
+        let add64 = add.map_or(vec![0.0; rows * dim], wide);
+        let row = |x: &[f64], t: usize| x[t * dim..(t + 1) * dim].to_vec();
+        // The sum whose gradient is asked for, of one row and of all.
+        type Norm<'a> = &'a dyn Fn(&[f64], &[f64], &[f64]) -> Vec<f64>;
+        let twins = |norm: Norm<'_>| {
+            let y: Vec<f64> = (0..rows).flat_map(|t| norm(&row(&x64, t), &gain64, &bias64)).collect();
+            let value = |x: &[f64], g: &[f64], b: &[f64], t| dot(&norm(x, g, b), &row(&dy64, t));
+            let back = |t| gradient(&row(&x64, t), |x| value(x, &gain64, &bias64, t));
+            let dx = (0..rows).flat_map(back).zip(&add64).map(|(dx, add)| dx + add).collect();
+            let all = |g: &[f64], b: &[f64]| (0..rows).map(|t| value(&row(&x64, t), g, b, t)).sum::<f64>();
+            [y, dx, gradient(&gain64, |g| all(g, &bias64)), gradient(&bias64, |b| all(&gain64, b))]
+        };
+        let results = |y, dx, dgain, dbias| vec![("y", y), ("dx", dx), ("dgain", dgain), ("dbias", dbias)];
+        let fresh = |len| vec![f32::NAN; len];
+        let eps = f64::from(EPS);
+        let expected = twins(&|x, g, _| reference::rms_norm(x, g, eps));
+        check(2e-5, &expected[..3], |cpu| {
+            let (mut y, mut rstd, mut dx, mut dgain) =
+                (fresh(x.len()), fresh(rows), fresh(x.len()), fresh(dim));
+            rms_norm(cpu, &x, &gain, &mut y, &mut rstd, dim, EPS);
+            let scratch = &mut fresh(norm_scratch(rows, dim));
+            rms_norm_grad(cpu, &x, &gain, &rstd, &dy, add, &mut dx, &mut dgain, dim, scratch);
+            results(y, dx, dgain, vec![]).into_iter().take(3).collect()
+        });
+        let expected = twins(&|x, g, b| reference::layer_norm(x, g, b, eps));
+        check(2e-5, &expected, |cpu| {
+            let (mut y, mut mean, mut rstd, mut dx) =
+                (fresh(x.len()), fresh(rows), fresh(rows), fresh(x.len()));
+            let (mut dgain, mut dbias) = (fresh(dim), fresh(dim));
+            layer_norm(cpu, &x, &gain, &bias, &mut y, &mut mean, &mut rstd, dim, EPS);
+            let scratch = &mut fresh(norm_scratch(rows, dim));
+            layer_norm_grad(
+                cpu, &x, &gain, &mean, &rstd, &dy, add, &mut dx, &mut dgain, &mut dbias, dim, scratch,
+            );
+            results(y, dx, dgain, dbias)
+        });
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn equal_their_twins(rows in 0usize..6, dim in 1usize..70, residual: bool, seed in 0u32..1000) {
+            both(rows, dim, residual, seed);
+        }
+    }
+
+    #[test]
+    fn rows_shared_among_threads() {
+        both(600, 33, true, 1);
+        both(65, 270, false, 2);
+    }
+
+    #[test]
+    fn no_rows_of_no_width() {
+        both(0, 0, true, 3);
+    }
+}

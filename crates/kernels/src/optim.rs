@@ -143,3 +143,49 @@ pub mod reference {
         (p, m, v)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check, numbers, wide};
+    use proptest::prelude::*;
+
+    fn all(len: usize, step: &AdamW, seed: u32) {
+        let [p, g, m, v] = [0, 1, 2, 3].map(|i| numbers(len, seed + i));
+        let v: Vec<f32> = v.iter().map(|v| v * v).collect();
+        let mut twins = [vec![], vec![], vec![], vec![], vec![wide(&g).iter().map(|x| x * x).sum::<f64>()]];
+        for i in 0..len {
+            let [p, g, m, v] = [&p, &g, &m, &v].map(|x| f64::from(x[i]));
+            let (p2, m2, v2) = reference::adamw(p, g, m, v, step);
+            for (to, x) in twins.iter_mut().zip([p2, m2, v2, 2.5 * g - 0.75 * p]) {
+                to.push(x);
+            }
+        }
+        check(1e-6, &twins, |cpu| {
+            let (mut p2, mut m2, mut v2, mut y) = (p.clone(), m.clone(), v.clone(), p.clone());
+            adamw(cpu, &mut p2, &g, &mut m2, &mut v2, step);
+            axpby(cpu, 2.5, &g, -0.75, &mut y);
+            let sum = sum_squares(cpu, &g, &mut vec![f32::NAN; crate::loss::sum_scratch(len)]);
+            vec![("p", p2), ("m", m2), ("v", v2), ("axpby", y), ("squares", vec![sum as f32])]
+        });
+    }
+
+    fn step(rate: f32, steps: i32) -> AdamW {
+        let (beta1, beta2) = (0.9f32, 0.95f32);
+        let (correction1, correction2) = (1.0 / (1.0 - beta1.powi(steps)), 1.0 / (1.0 - beta2.powi(steps)));
+        AdamW { rate, beta1, beta2, epsilon: 1e-8, decay: 0.1, correction1, correction2, scale: 0.5 }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn equal_their_twins(len in 0usize..100, rate in 0.0f32..0.1, steps in 1i32..1000, seed in 0u32..1000) {
+            all(len, &step(rate, steps), seed);
+        }
+    }
+
+    #[test]
+    fn lengths_shared_among_threads() {
+        all(40_001, &step(0.01, 10), 1);
+    }
+}

@@ -320,3 +320,67 @@ pub mod reference {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check, dot, gradient, numbers, wide};
+    use proptest::prelude::*;
+
+    const EPS: f32 = 1e-3;
+
+    fn both(rows: usize, heads: usize, half: usize, normed: bool, seed: u32) {
+        let (dim, known) = (2 * half, 11);
+        let [x, dy] = [0, 1].map(|i| numbers(rows * heads * dim, seed + i));
+        let gain = numbers(dim, seed + 2);
+        let gain = normed.then_some(&gain[..]);
+        let angles = numbers(known * half, seed + 3);
+        let (cos, sin): (Vec<f32>, Vec<f32>) =
+            angles.iter().map(|a| ((3.0 * a).cos(), (3.0 * a).sin())).unzip();
+        let positions: Vec<i32> = (0..rows).map(|t| ((t * 7 + seed as usize) % known) as i32).collect();
+        let (x64, dy64, cos64, sin64) = (wide(&x), wide(&dy), wide(&cos), wide(&sin));
+        let gain64 = gain.map(wide);
+        // Head `i` of all tokens' heads.
+        let head = |x: &[f64], i: usize| x[i * dim..(i + 1) * dim].to_vec();
+        let twin = |x: &[f64], gain: Option<&[f64]>, i: usize| {
+            let at = positions[i / heads] as usize * half;
+            let (cos, sin) = (&cos64[at..at + half], &sin64[at..at + half]);
+            reference::head_norm_rope(x, gain, cos, sin, f64::from(EPS))
+        };
+        let value = |x: &[f64], gain: Option<&[f64]>, i| dot(&twin(x, gain, i), &head(&dy64, i));
+        let all = 0..rows * heads;
+        let y = all.clone().flat_map(|i| twin(&head(&x64, i), gain64.as_deref(), i)).collect();
+        let dx = all.clone().flat_map(|i| gradient(&head(&x64, i), |x| value(x, gain64.as_deref(), i)));
+        let dgain = gain64.as_ref().map_or(vec![], |gain| {
+            gradient(gain, |g| all.clone().map(|i| value(&head(&x64, i), Some(g), i)).sum())
+        });
+        check(2e-5, &[y, dx.collect(), dgain], |cpu| {
+            let (mut y, mut dx) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
+            let mut rstd = vec![f32::NAN; if normed { rows * heads } else { 0 }];
+            let mut dgain = vec![f32::NAN; gain.map_or(0, <[f32]>::len)];
+            head_norm_rope(cpu, &x, gain, &cos, &sin, &positions, &mut y, &mut rstd, heads, dim, EPS);
+            let scratch = &mut vec![f32::NAN; head_norm_rope_scratch(rows, dim)];
+            let to = normed.then_some(&mut dgain[..]);
+            head_norm_rope_grad(
+                cpu, &x, gain, &cos, &sin, &positions, &rstd, &dy, &mut dx, to, heads, dim, scratch,
+            );
+            vec![("y", y), ("dx", dx), ("dgain", dgain)]
+        });
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn equal_their_twins(
+            rows in 0usize..6, heads in 1usize..4, half in 1usize..40, normed: bool, seed in 0u32..1000,
+        ) {
+            both(rows, heads, half, normed, seed);
+        }
+    }
+
+    #[test]
+    fn rows_shared_among_threads() {
+        both(250, 3, 13, true, 1);
+        both(250, 3, 13, false, 1);
+    }
+}

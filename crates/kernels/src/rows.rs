@@ -320,3 +320,73 @@ impl Kernel for SumRows<'_> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check, numbers, wide};
+    use proptest::prelude::*;
+
+    /// A table of `rows` and `idx` into it, of which some are negative.
+    fn all(rows: usize, dim: usize, idx: &[i32], seed: u32) {
+        let [table, x] = [(0, rows), (1, idx.len())].map(|(i, rows)| numbers(rows * dim, seed + i));
+        let bias = numbers(dim, seed + 2);
+        let (table64, x64, bias64) = (wide(&table), wide(&x), wide(&bias));
+        let mut twins =
+            [vec![0.0; x.len()], table64.clone(), vec![0.0; table.len()], vec![0.0; x.len()], vec![0.0; dim]];
+        let [gathered, scattered, added, biased, sum] = &mut twins;
+        for (i, &to) in idx.iter().enumerate() {
+            for j in 0..dim {
+                let at = i * dim + j;
+                biased[at] = x64[at] + bias64[j];
+                sum[j] += x64[at];
+                if to >= 0 {
+                    let place = to as usize * dim + j;
+                    gathered[at] = table64[place];
+                    scattered[place] = x64[at];
+                    added[place] += x64[at];
+                }
+            }
+        }
+        check(1e-6, &twins, |cpu| {
+            let mut results: [Vec<f32>; 5] =
+                [x.len(), table.len(), table.len(), x.len(), dim].map(|len| vec![f32::NAN; len]);
+            let [gathered, scattered, added, biased, sum] = &mut results;
+            gather_rows(cpu, &table, idx, gathered, dim);
+            scatter_rows(cpu, &table, &x, idx, scattered, dim);
+            scatter_add_rows(cpu, &x, idx, added, dim);
+            add_row(cpu, &x, &bias, biased, dim);
+            sum_rows(cpu, &x, sum, dim, &mut vec![f32::NAN; sum_rows_scratch(idx.len(), dim)]);
+            let names = ["gathered", "scattered", "added", "biased", "sum"];
+            names.into_iter().zip(results).collect()
+        });
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn equal_their_twins(
+            idx in proptest::collection::vec(-2i32..9, 0..200), dim in 1usize..70, seed in 0u32..1000,
+        ) {
+            all(9, dim, &idx, seed);
+        }
+    }
+
+    #[test]
+    fn rows_shared_among_threads() {
+        let idx: Vec<i32> = (0..1500).map(|i| i * 13 % 101 - 1).collect();
+        all(100, 65, &idx, 1);
+    }
+
+    #[test]
+    fn no_rows_and_no_width() {
+        all(0, 5, &[-1, -1], 2);
+        all(0, 0, &[], 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "row 4 of a table of 4 rows")]
+    fn an_index_beyond_the_table_is_named() {
+        gather_rows(&Cpu::new(crate::Isa::Portable, 1).unwrap(), &[0.0; 8], &[3, 4], &mut [0.0; 4], 2);
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Isa;
+use crate::testing::{bits, numbers};
 use proptest::prelude::*;
 
 /// The scalar twin: one chain a element, in the arithmetic of the set.
@@ -25,16 +26,6 @@ fn reference(
     }
 }
 
-fn numbers(len: usize, seed: u32) -> Vec<f32> {
-    let mut x = seed.wrapping_mul(2654435761).wrapping_add(12345);
-    (0..len)
-        .map(|_| {
-            x = x.wrapping_mul(1664525).wrapping_add(1013904223);
-            (x >> 8) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
-}
-
 /// The strides of an operand [rows, columns] in one of three layouts.
 fn strides(layout: u8, rows: usize, columns: usize) -> (usize, usize, usize) {
     match layout {
@@ -42,10 +33,6 @@ fn strides(layout: u8, rows: usize, columns: usize) -> (usize, usize, usize) {
         1 => (1, rows, rows * columns),
         _ => (2 * columns + 1, 2, (2 * columns + 1) * rows.max(1)),
     }
-}
-
-fn bits(x: &[f32]) -> Vec<u32> {
-    x.iter().map(|x| x.to_bits()).collect()
 }
 
 fn check(m: usize, n: usize, k: usize, layouts: (u8, u8), init: u8, threads: usize) {

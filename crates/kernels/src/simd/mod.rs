@@ -66,9 +66,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a · b + c`, rounded once (the portable form rounds twice).
     fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// The larger.
+    /// The larger; `b` where they are equal or not ordered.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
-    /// The smaller.
+    /// The smaller; `b` where they are equal or not ordered.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// Square root, correctly rounded.
     fn sqrt(self, a: Self::V) -> Self::V;

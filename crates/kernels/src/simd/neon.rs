@@ -49,8 +49,6 @@ impl Simd for Neon {
         sub = vsubq_f32(a, b);
         mul = vmulq_f32(a, b);
         div = vdivq_f32(a, b);
-        max = vmaxq_f32(a, b);
-        min = vminq_f32(a, b);
         sqrt = vsqrtq_f32(a);
         neg = vnegq_f32(a);
         round = vrndnq_f32(a);
@@ -93,6 +91,15 @@ impl Simd for Neon {
         // SAFETY: `self` proves the feature.
         let part = |i: usize| unsafe { vfmaq_f32(c[i], a[i], b[i]) };
         [part(0), part(1), part(2), part(3)]
+    }
+    #[inline(always)]
+    fn max(self, a: V, b: V) -> V {
+        // Not `vmaxq`, which lets a NaN in either operand pass: here the second wins, as elsewhere.
+        self.select_lt(b, a, a, b)
+    }
+    #[inline(always)]
+    fn min(self, a: V, b: V) -> V {
+        self.select_lt(a, b, a, b)
     }
     #[inline(always)]
     fn scale2(self, a: V, n: V) -> V {
