@@ -15,7 +15,7 @@ pub use write::write;
 
 use crate::weights::Storage;
 use crate::{Config, Error};
-use half::{bf16, f16};
+use half::f16;
 
 const MAGIC: [u8; 4] = *b"GGUF";
 const VERSION: u32 = 3;
@@ -214,17 +214,6 @@ fn interleaved(config: &Config, parameter: &str) -> Option<usize> {
 fn interleave(row: usize, head_dim: usize) -> usize {
     let (head, place) = (row / head_dim, row % head_dim);
     head * head_dim + place % 2 * (head_dim / 2) + place / 2
-}
-
-/// Rounding error of a stored number, relative to the largest of its block; for tests.
-#[cfg(test)]
-fn rounding(kind: Kind) -> f32 {
-    match kind {
-        Kind::F32 => 0.0,
-        Kind::F16 => f16::EPSILON.to_f32() / 2.0,
-        Kind::Bf16 => bf16::EPSILON.to_f32() / 2.0,
-        Kind::Q8_0 => 0.5 / 127.0 + f16::EPSILON.to_f32(),
-    }
 }
 
 #[cfg(test)]

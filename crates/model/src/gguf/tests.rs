@@ -4,6 +4,7 @@ use super::*;
 use crate::Sizes;
 use crate::parametrisation::{Choice, initialise, table};
 use engine::{Layout, Store};
+use half::bf16;
 use proptest::prelude::*;
 use std::sync::{Arc, LazyLock};
 
@@ -44,6 +45,16 @@ fn vocabulary() -> Vocabulary {
         bos: None,
         eos: 3,
         add_bos: false,
+    }
+}
+
+/// Rounding error of a stored number, relative to the largest of its block.
+fn rounding(kind: Kind) -> f32 {
+    match kind {
+        Kind::F32 => 0.0,
+        Kind::F16 => f16::EPSILON.to_f32() / 2.0,
+        Kind::Bf16 => bf16::EPSILON.to_f32() / 2.0,
+        Kind::Q8_0 => 0.5 / 127.0 + f16::EPSILON.to_f32(),
     }
 }
 
@@ -242,7 +253,7 @@ fn what_is_not_supported_is_refused_by_name() {
         (
             "\x0d\0\0\0\0\0\0\0output.weight",
             "\x0d\0\0\0\0\0\0\0outpux.weight",
-            "outpux.weight: this architecture",
+            "lm_head.weight: the file has no such parameter",
         ),
         (
             "rope.dimension_count\x04\0\0\0\x06",
@@ -265,6 +276,20 @@ fn what_is_not_supported_is_refused_by_name() {
         let text = tampered(from.as_bytes(), to.as_bytes());
         assert!(text.contains(part), "{part}: {text}");
     }
+}
+
+#[test]
+fn a_tensor_without_a_place_is_refused() {
+    let config = config("qwen3", false, false);
+    let mut bytes = bytes(&config, &filled(&config), Kind::F32);
+    let name = b"\x0d\0\0\0\0\0\0\0output.weight";
+    let at = bytes.windows(name.len()).position(|part| part == name).unwrap();
+    bytes[at + 8..at + 14].copy_from_slice(b"outlet");
+    let file = Gguf::open(&bytes).unwrap();
+    // Without `output.weight` the head is tied.
+    let mut store = store(&file.config().unwrap());
+    let text = file.fill(&mut store).unwrap_err().to_string();
+    assert!(text.contains("outlet.weight: this architecture has no such tensor"), "{text}");
 }
 
 static WHOLE: LazyLock<(Config, Vec<u8>)> = LazyLock::new(|| {

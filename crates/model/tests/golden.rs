@@ -1,0 +1,151 @@
+//! The model against transformers: logits, losses, gradients and ten steps of AdamW.
+//!
+//! `scripts/golden.py` made the checkpoints and the numbers; both sides compute in 32-bit floats, in
+//! another order. One checkpoint is Qwen3's layout in bfloat16, the other Llama's, tied, in float32.
+
+mod common;
+
+use common::{Batch, Decoder, Trainer, device, load, sequence};
+use engine::Store;
+use engine::update::{Optimiser, Settings};
+use kernels::Isa;
+use model::Config;
+use model::parametrisation::{Choice, table};
+use safetensors::{Dtype, SafeTensors};
+use std::path::PathBuf;
+
+/// What the other side computed.
+struct Golden(Vec<u8>);
+
+impl Golden {
+    fn floats(&self, name: &str) -> Vec<f32> {
+        let file = SafeTensors::deserialize(&self.0).unwrap();
+        let tensor = file.tensor(name).unwrap();
+        assert_eq!(tensor.dtype(), Dtype::F32, "{name}");
+        tensor.data().chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+
+    fn integers(&self, name: &str) -> Vec<i32> {
+        let file = SafeTensors::deserialize(&self.0).unwrap();
+        let tensor = file.tensor(name).unwrap();
+        assert_eq!(tensor.dtype(), Dtype::I32, "{name}");
+        tensor.data().chunks(4).map(|b| i32::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+}
+
+fn open(name: &str) -> (Config, Store, Golden) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let (config, params) = load(&folder);
+    (config, params, Golden(std::fs::read(folder.join("golden.safetensors")).unwrap()))
+}
+
+const MODELS: [&str; 2] = ["qwen3", "llama"];
+const LENGTH: usize = 160;
+
+/// Largest difference.
+fn apart(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).fold(0.0, |most, (a, b)| most.max((a - b).abs()))
+}
+
+/// Root of the sum of squares.
+fn norm(x: impl IntoIterator<Item = f32>) -> f64 {
+    x.into_iter().map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt()
+}
+
+/// Norm of the difference over the norm of what is expected.
+fn error(got: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(got.len(), expected.len());
+    norm(got.iter().zip(expected).map(|(a, b)| a - b)) / norm(expected.iter().copied())
+}
+
+#[test]
+fn logits_agree() {
+    for name in MODELS {
+        let (config, params, golden) = open(name);
+        let ids = &golden.integers("ids")[..LENGTH];
+        let expected = golden.floats("logits");
+        for isa in Isa::available() {
+            let mut decoder = Decoder::new(&device(isa, 2), &params, &config, LENGTH, LENGTH);
+            let logits = decoder.run(&params, &sequence(ids, 0));
+            for (row, expected) in golden.integers("rows").into_iter().zip(expected.chunks(config.vocab_size))
+            {
+                let apart = apart(&logits[row as usize], expected);
+                assert!(apart < 5e-5, "{name}, {isa}, row {row}: {apart}");
+            }
+        }
+    }
+}
+
+#[test]
+fn losses_and_gradients_agree() {
+    for name in MODELS {
+        let (config, params, golden) = open(name);
+        let batch = Batch::new(&[&golden.integers("ids")[..LENGTH]]);
+        let targets = (LENGTH - 1) as f32;
+        for isa in Isa::available() {
+            let mut trainer = Trainer::new(&device(isa, 2), &params, &config, 1, LENGTH, true);
+            let (loss, _) = trainer.run(&params, &batch);
+            let expected = golden.floats("loss")[0];
+            assert!(
+                (loss / targets - expected).abs() < 1e-5,
+                "{name}, {isa}: {} for {expected}",
+                loss / targets
+            );
+            for (parameter, _) in config.shapes() {
+                let mut grad = trainer.grads.get(&parameter).unwrap();
+                grad.iter_mut().for_each(|g| *g /= targets);
+                let error = error(&grad, &golden.floats(&format!("grad.{parameter}")));
+                assert!(error < 1e-5, "{name}, {isa}, {parameter}: {error:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn packed_documents_do_not_see_each_other() {
+    for name in MODELS {
+        let (config, params, golden) = open(name);
+        let row = &golden.integers("ids")[LENGTH..2 * LENGTH];
+        let batch = Batch::new(&[&row[..90], &row[90..]]);
+        let mut trainer = Trainer::new(&device(Isa::best(), 2), &params, &config, 1, LENGTH, true);
+        let (_, logp) = trainer.run(&params, &batch);
+        let asked = logp.iter().zip(&batch.weights).filter(|(_, weight)| **weight > 0.0);
+        let apart = apart(&asked.map(|(logp, _)| *logp).collect::<Vec<f32>>(), &golden.floats("packed.logp"));
+        assert!(apart < 5e-5, "{name}: {apart}");
+    }
+}
+
+#[test]
+fn ten_steps_of_adamw_agree() {
+    for name in MODELS {
+        let (config, mut params, golden) = open(name);
+        let device = device(Isa::best(), 2);
+        let before: Vec<Vec<f32>> =
+            config.shapes().iter().map(|(parameter, _)| params.get(parameter).unwrap()).collect();
+        let rules: Vec<_> = table(&config, &Choice::default()).into_iter().map(|p| p.rule).collect();
+        let settings = Settings { beta1: 0.9, beta2: 0.95, momentum: 0.0 };
+        let mut optimiser = Optimiser::new(device.cpu(), params.layout(), &rules, settings).unwrap();
+        let mut trainer = Trainer::new(&device, &params, &config, 1, LENGTH, true);
+        let (ids, losses, norms) = (golden.integers("ids"), golden.floats("loss"), golden.floats("norm"));
+        for (step, row) in ids.chunks(LENGTH).enumerate() {
+            let targets = LENGTH as f64 - 1.0;
+            let (loss, _) = trainer.run(&params, &Batch::new(&[row]));
+            let norm = optimiser.sum_squares(&trainer.grads).sqrt() / targets;
+            let loss = f64::from(loss) / targets;
+            assert!((loss - f64::from(losses[step])).abs() < 1e-4, "{name}, step {step}: {loss}");
+            assert!((norm / f64::from(norms[step]) - 1.0).abs() < 1e-4, "{name}, step {step}: {norm}");
+            let scale = (1.0 / norm).min(1.0) / targets;
+            optimiser.step(&mut params, &trainer.grads, scale as f32, 1e-3, step as u64 + 1).unwrap();
+        }
+        for ((parameter, _), before) in config.shapes().into_iter().zip(before) {
+            // What has changed, not what is: a step moves a weight by a thousandth.
+            let moved = |after: &[f32]| -> Vec<f32> {
+                after.iter().zip(before.iter().step_by(4)).map(|(after, before)| after - before).collect()
+            };
+            let after: Vec<f32> = params.get(&parameter).unwrap().into_iter().step_by(4).collect();
+            let error = error(&moved(&after), &moved(&golden.floats(&format!("after.{parameter}"))));
+            assert!(error < 1e-3, "{name}, {parameter}: {error:e}");
+        }
+    }
+}
