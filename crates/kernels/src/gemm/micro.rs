@@ -3,7 +3,7 @@
 //! Every element is one chain of fused multiply-adds over k in order, starting from zero or from
 //! what C holds. So its bits do not depend on the tile it is in.
 
-use crate::simd::{LANES, Simd};
+use crate::simd::{Kernel, LANES, Simd};
 
 /// What a tile's elements start from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +31,18 @@ pub(crate) struct Tile {
     pub start: Start,
     /// Added at the end, laid out as C; null for none.
     pub add: *const f32,
+}
+
+/// [`tile`] as a kernel, whose maker vouches for the pointers.
+struct Whole<'a, const MR: usize, const NV: usize, const PARTIAL: bool>(&'a Tile, usize);
+
+impl<const MR: usize, const NV: usize, const PARTIAL: bool> Kernel for Whole<'_, MR, NV, PARTIAL> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        // SAFETY: `any_tile` makes it, with what its caller vouches for.
+        unsafe { tile::<S, MR, NV, PARTIAL>(s, self.0, self.1) }
+    }
 }
 
 /// `MR × (NV·16)` elements; of the last vector only `last` lanes exist.
@@ -140,8 +152,8 @@ pub(crate) unsafe fn any_tile<S: Simd>(s: S, t: &Tile, rows: usize, columns: usi
     macro_rules! rows {
         ($nv:literal, $partial:literal: $($n:literal)+) => {
             match rows {
-                // SAFETY: the caller's promise; heights above the set's own are never compiled in.
-                $($n if $n <= S::MR => unsafe { tile::<S, $n, $nv, $partial>(s, t, last) },)+
+                // Heights above the set's own are never compiled in.
+                $($n if $n <= S::MR => s.apart(Whole::<$n, $nv, $partial>(t, last)),)+
                 _ => unreachable!("a tile of {rows} rows"),
             }
         };

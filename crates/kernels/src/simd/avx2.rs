@@ -74,6 +74,16 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn apart<K: Kernel>(self, kernel: K) -> K::Out {
+        #[target_feature(enable = "avx2,fma")]
+        #[inline(never)]
+        fn enabled<K: Kernel>(s: Avx2, kernel: K) -> K::Out {
+            kernel.run(s)
+        }
+        // SAFETY: `self` proves the features.
+        unsafe { enabled(self, kernel) }
+    }
+    #[inline(always)]
     fn splat(self, x: f32) -> V {
         // SAFETY: `self` proves the features.
         unsafe { [_mm256_set1_ps(x); 2] }

@@ -29,6 +29,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Columns of that tile, in vectors.
     const NV: usize;
 
+    /// Runs `kernel`, on sets with few registers as a function of its own: inlined among others, a loop
+    /// that needs all of them would be given too few.
+    #[inline(always)]
+    fn apart<K: Kernel>(self, kernel: K) -> K::Out {
+        kernel.run(self)
+    }
     /// All lanes `x`.
     fn splat(self, x: f32) -> Self::V;
     /// All lanes zero.
