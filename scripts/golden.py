@@ -14,6 +14,9 @@ golden.safetensors, computed by torch in float32:
     after.NAME    [n / 4]    every fourth element after ten steps of clipped AdamW
     packed.logp   [158]      row 1 as two documents of 90 and 70 tokens, run on their own
 
+gguf/ holds one more model as transformers saved it, and the same written by llama.cpp's own Python package, with
+tensors of every type that foretell reads.
+
 The sizes are chosen to be awkward: no width is a multiple of 16, heads times head size is not the width, key and
 value heads are shared, and 160 tokens are more than two tiles of attention.
 """
@@ -21,6 +24,8 @@ import json
 import pathlib
 import sys
 
+import gguf
+import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
@@ -108,12 +113,68 @@ def golden(name, folder):
     print(json.dumps({"model": name, "bytes": size, "loss": losses, "norm": norms}))
 
 
+def golden_gguf(folder):
+    """A Llama of one layer as GGUF. The tensors' rows and names are those of llama.cpp's converter."""
+    torch.manual_seed(0)
+    config = LlamaConfig(hidden_size=32, intermediate_size=32, num_attention_heads=2, num_key_value_heads=1, head_dim=8,
+                         vocab_size=24, num_hidden_layers=1, max_position_embeddings=48, rms_norm_eps=1e-5,
+                         rope_theta=50_000.0, tie_word_embeddings=False, bos_token_id=None, eos_token_id=2)
+    model = LlamaForCausalLM(config)
+    randomise(model, torch.Generator().manual_seed(3))
+    kinds = gguf.GGMLQuantizationType
+    layer = {"self_attn.q_proj": ("attn_q", kinds.F16), "self_attn.k_proj": ("attn_k", kinds.F32),
+             "self_attn.v_proj": ("attn_v", kinds.BF16), "self_attn.o_proj": ("attn_output", kinds.F16),
+             "mlp.gate_proj": ("ffn_gate", kinds.Q8_0), "mlp.up_proj": ("ffn_up", kinds.Q8_0),
+             "mlp.down_proj": ("ffn_down", kinds.Q8_0), "input_layernorm": ("attn_norm", kinds.F32),
+             "post_attention_layernorm": ("ffn_norm", kinds.F32)}
+    names = {f"model.layers.0.{hf}.weight": (f"blk.0.{name}.weight", kind) for hf, (name, kind) in layer.items()}
+    names |= {"model.embed_tokens.weight": ("token_embd.weight", kinds.BF16),
+              "model.norm.weight": ("output_norm.weight", kinds.F32), "lm_head.weight": ("output.weight", kinds.Q8_0)}
+
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = gguf.GGUFWriter(folder / "model.gguf", "llama")
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_key_length(config.head_dim)
+    writer.add_value_length(config.head_dim)
+    writer.add_rope_dimension_count(config.head_dim)
+    writer.add_rope_freq_base(50_000.0)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list([chr(ord("a") + i) for i in range(22)] + ["ab", "abc"])
+    writer.add_token_types([1] * 2 + [3] + [1] * 21)
+    writer.add_token_merges(["a b", "ab c"])
+    writer.add_eos_token_id(2)
+    kept = {}
+    for hf, p in model.named_parameters():
+        name, kind = names[hf]
+        data = gguf.quantize(p.detach().numpy(), kind)
+        kept[hf] = torch.from_numpy(np.ascontiguousarray(gguf.dequantize(data, kind), dtype=np.float32))
+        if hf.endswith(("q_proj.weight", "k_proj.weight")):
+            heads = data.shape[0] // config.head_dim
+            data = data.reshape(heads, 2, config.head_dim // 2, -1).swapaxes(1, 2).reshape(data.shape)
+        writer.add_tensor(name, np.ascontiguousarray(data), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    model.load_state_dict(kept)
+    model.save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+
+
 def main():
     torch.set_num_threads(1)
     for name in MODELS:
         folder = pathlib.Path(sys.argv[1]) / name
         folder.mkdir(parents=True, exist_ok=True)
         golden(name, folder)
+    golden_gguf(pathlib.Path(sys.argv[1]) / "gguf")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ use engine::Store;
 use engine::update::{Optimiser, Settings};
 use kernels::Isa;
 use model::Config;
+use model::gguf::Gguf;
 use model::parametrisation::{Choice, table};
 use safetensors::{Dtype, SafeTensors};
 use std::path::PathBuf;
@@ -148,4 +149,25 @@ fn ten_steps_of_adamw_agree() {
             assert!(error < 1e-3, "{name}, {parameter}: {error:e}");
         }
     }
+}
+
+#[test]
+fn a_gguf_file_of_llama_cpp_is_the_model_it_was_made_from() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/gguf");
+    let (config, params) = load(&folder);
+    let bytes = std::fs::read(folder.join("model.gguf")).unwrap();
+    let file = Gguf::open(&bytes).unwrap();
+    let read = file.config().unwrap();
+    assert_eq!(read.shapes(), config.shapes());
+    assert_eq!((read.rms_norm_eps, read.rope_theta), (config.rms_norm_eps, config.rope_theta));
+    assert_eq!((read.eos_token_id, read.max_position_embeddings), (Some(2), config.max_position_embeddings));
+    let mut store = common::store(&config);
+    file.fill(&mut store).unwrap();
+    for (name, _) in config.shapes() {
+        assert_eq!(store.get(&name).unwrap(), params.get(&name).unwrap(), "{name}");
+    }
+    let vocabulary = file.vocabulary().unwrap();
+    assert_eq!(vocabulary.tokens[21..], ["v", "ab", "abc"]);
+    assert_eq!(vocabulary.merges, ["a b", "ab c"]);
+    assert_eq!((vocabulary.kinds[1], vocabulary.kinds[2], vocabulary.pre.as_str()), (1, 3, "gpt-2"));
 }
