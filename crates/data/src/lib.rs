@@ -25,6 +25,7 @@ mod source;
 mod split;
 mod storage;
 pub mod tokenizer;
+pub mod world;
 
 pub use batch::Batch;
 pub use build::{BuildConfig, HeldOutAction, Phase, Progress, Report, TokenizerChoice, build, build_until};
