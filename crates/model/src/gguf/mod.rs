@@ -2,7 +2,7 @@
 //!
 //! A file is a header, metadata (typed keys and values), a table of tensors and their data, all
 //! little-endian (github.com/ggml-org/ggml, docs/gguf.md, version 3). [`Gguf`] reads it from bytes that
-//! are never trusted; [`write`] makes one. The two layouts are `qwen3` and `llama`. They differ in the
+//! are never trusted; [`write()`] makes one. The two layouts are `qwen3` and `llama`. They differ in the
 //! norms of queries and keys, and in the rotary pairs: llama.cpp turns neighbouring channels of a `llama`
 //! model, where Hugging Face turns channel `i` with `i + D/2`, so the rows of its query and key maps are
 //! interleaved on the way out and back.
