@@ -86,6 +86,10 @@ impl Executable for CpuExecutable {
         self.plan.memory
     }
 
+    fn flops(&self) -> u64 {
+        self.plan.flops()
+    }
+
     fn upload(&mut self, input: &str, data: Data<'_>) -> Result<(), Error> {
         let unknown = || Error::Unknown { kind: "input", name: input.into() };
         let place = self.plan.inputs.get(input).ok_or_else(unknown)?;

@@ -36,6 +36,9 @@ pub trait Executable: Send {
     /// What it holds.
     fn memory(&self) -> Memory;
 
+    /// Useful floating-point operations of a run.
+    fn flops(&self) -> u64;
+
     /// Fills an input; its length must be the capacity.
     fn upload(&mut self, input: &str, data: Data<'_>) -> Result<(), Error>;
 

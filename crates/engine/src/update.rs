@@ -136,14 +136,19 @@ impl Optimiser {
         Ok(first.bytes() + second.bytes() + words * 4)
     }
 
-    /// First moments (AdamW) and momenta (Muon), by parameter name.
-    pub fn first(&mut self) -> &mut Store {
-        &mut self.first
+    /// Bytes held, as [`Optimiser::bytes`] foretells.
+    pub fn bytes_held(&self) -> usize {
+        self.first.layout().bytes() + self.second.layout().bytes() + self.scratch.len() * 4
     }
 
-    /// Second moments, by parameter name.
-    pub fn second(&mut self) -> &mut Store {
-        &mut self.second
+    /// First moments (AdamW's, and Muon's momenta) and second ones (AdamW's), by parameter name.
+    pub fn moments(&self) -> (&Store, &Store) {
+        (&self.first, &self.second)
+    }
+
+    /// As [`Optimiser::moments`], to be overwritten.
+    pub fn moments_mut(&mut self) -> (&mut Store, &mut Store) {
+        (&mut self.first, &mut self.second)
     }
 
     /// Sum of the squares of all elements of a store with the parameters' layout, in f64.

@@ -116,9 +116,9 @@ impl RunWriter {
         &self.files
     }
 
-    /// Opens `metrics.jsonl`, without the lines after `step`.
-    pub fn metrics(&self, step: u64) -> Result<MetricsWriter> {
-        MetricsWriter::open(&self.files, &self.run.path.join("metrics.jsonl"), step)
+    /// Opens a file of JSON lines, `metrics.jsonl` or another, without the lines after `step`.
+    pub fn lines(&self, name: &str, step: u64) -> Result<MetricsWriter> {
+        MetricsWriter::open(&self.files, &self.run.path.join(name), step)
     }
 
     /// Begins the checkpoint of a step.

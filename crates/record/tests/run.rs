@@ -21,7 +21,7 @@ fn write(path: &Path, files: Files) -> record::Result<()> {
         Err(_) => RunWriter::create(path, "a = 1\n", files)?,
     };
     let from = writer.run().latest()?.0.map_or(0, |c| c.step);
-    let mut metrics = writer.metrics(from)?;
+    let mut metrics = writer.lines("metrics.jsonl", from)?;
     for step in from + 1..=4 {
         metrics.write(&serde_json::json!({"step": step, "loss": 1.0 / step as f64}))?;
         if step % 2 == 0 {

@@ -1,1 +1,31 @@
-//! Optimisers, schedules, the loop, checkpoint and resume, reduction over micro-batches and ranks.
+//! Training: schedules, the step, reduction over micro-batches and ranks, evaluation, checkpoints,
+//! the loop.
+//!
+//! Read [`Replica`] (one step of one rank), then the loop in `run.rs`. What is trained at a step is a
+//! pure function of the configuration and the step, so that a run that was stopped goes on as if it
+//! had not been.
+#![forbid(unsafe_code)]
+
+mod checkpoint;
+mod config;
+mod error;
+mod evaluate;
+mod events;
+mod memory;
+mod reduce;
+mod replica;
+mod run;
+mod schedule;
+
+pub use checkpoint::State;
+pub use config::{
+    Checkpoints, DataConfig, Evaluation, Machine, NonFinite, OptimiserConfig, Origin, Samples, TrainConfig,
+};
+pub use error::{Error, Result};
+pub use evaluate::{Evaluator, Held};
+pub use events::{EvalLine, Events, Quiet, SampleLine, StepLine};
+pub use memory::Memory;
+pub use reduce::{InProcess, Numbers, Reduce, Solo};
+pub use replica::Replica;
+pub use run::{Outcome, Session, train};
+pub use schedule::{Kind as ScheduleKind, Schedule};

@@ -1,0 +1,126 @@
+//! A run's state on disk: a Hugging Face folder with the optimiser and the loop's state beside it.
+
+use crate::{Error, Replica, Result, TrainConfig};
+use data::Tokenizer;
+use model::weights::{self, Storage};
+use record::{Checkpoint, CheckpointWriter};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// What the loop knows besides weights and moments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Steps taken.
+    pub step: u64,
+    /// Updates made: steps but for those passed over.
+    pub updates: u64,
+    /// Steps passed over in a row, up to now.
+    pub skipped_in_a_row: u64,
+    /// Tokens trained on.
+    pub tokens: u64,
+    /// Seconds of training.
+    pub seconds: f64,
+}
+
+const OPTIMISER: &str = "optimizer.safetensors";
+const STATE: &str = "state.json";
+
+/// Writes everything that going on needs, and everything that others need to open the model.
+pub(crate) fn save(
+    mut writer: CheckpointWriter,
+    config: &TrainConfig,
+    tokenizer: &Tokenizer,
+    replica: &mut Replica,
+    state: &State,
+) -> Result<Checkpoint> {
+    writer.file("model.safetensors", |out| weights::write(out, &[("", &replica.params)], Storage::F32))?;
+    let (first, second) = replica.optimiser.moments();
+    let moments = [("first.", first), ("second.", second)];
+    writer.file(OPTIMISER, |out| weights::write(out, &moments, Storage::F32))?;
+    writer.file(STATE, |out| Ok(serde_json::to_writer_pretty(out, state)?))?;
+    for (name, bytes) in folder_files(config, tokenizer, state) {
+        writer.file(&name, |out| out.write_all(&bytes))?;
+    }
+    Ok(writer.finish()?)
+}
+
+/// The files of a Hugging Face folder besides the weights.
+fn folder_files(config: &TrainConfig, tokenizer: &Tokenizer, state: &State) -> Vec<(String, Vec<u8>)> {
+    let generation = serde_json::json!({
+        "bos_token_id": config.model.bos_token_id,
+        "eos_token_id": config.model.eos_token_id,
+        "max_length": config.seq(),
+    });
+    let tokenizer = tokenizer.files().into_iter().map(|(name, bytes)| (name.to_string(), bytes));
+    let ours = [
+        ("config.json", config.model.to_json()),
+        ("generation_config.json", format!("{generation:#}\n").into_bytes()),
+        ("README.md", card(config, state).into_bytes()),
+    ];
+    tokenizer.chain(ours.map(|(name, bytes)| (name.into(), bytes))).collect()
+}
+
+/// The model card.
+fn card(config: &TrainConfig, state: &State) -> String {
+    let mut text = String::from("# A model trained by foretell\n\n");
+    let m = &config.model;
+    let _ = writeln!(text, "| | |\n| --- | --- |");
+    for (name, value) in [
+        ("version", config.origin.version.clone()),
+        ("parameters", m.parameters().to_string()),
+        ("layers × width", format!("{} × {}", m.num_hidden_layers, m.hidden_size)),
+        ("steps", format!("{} of {}", state.step, config.steps)),
+        ("tokens", state.tokens.to_string()),
+        ("data", config.data.hash.clone()),
+        ("seed", config.seed.to_string()),
+    ] {
+        let _ = writeln!(text, "| {name} | {value} |");
+    }
+    text.push_str("\n`run.toml` of the run holds everything that made it.\n");
+    text
+}
+
+/// Reads weights, moments and state of a checkpoint.
+pub(crate) fn load(checkpoint: &Checkpoint, replica: &mut Replica) -> Result<State> {
+    load_weights(checkpoint, replica)?;
+    let path = |name: &str| checkpoint.path.join(name);
+    let (file, length) = checkpoint.open(OPTIMISER)?;
+    let (first, second) = replica.optimiser.moments_mut();
+    let names = |prefix: &str, store: &engine::Store| -> Vec<String> {
+        store.layout().names().map(|name| format!("{prefix}{name}")).collect()
+    };
+    let expected: BTreeSet<String> =
+        [names("first.", first), names("second.", second)].concat().into_iter().collect();
+    let (read, unknown) = weights::read(
+        OPTIMISER,
+        std::io::BufReader::new(file),
+        length,
+        &mut [("first.", first), ("second.", second)],
+    )?;
+    if read != expected || !unknown.is_empty() {
+        let reason = "it holds the moments of another optimiser or model".into();
+        return Err(Error::Checkpoint { path: path(OPTIMISER), reason });
+    }
+    let (file, _) = checkpoint.open(STATE)?;
+    let state: State = serde_json::from_reader(file)
+        .map_err(|e| Error::Checkpoint { path: path(STATE), reason: e.to_string() })?;
+    match state.step == checkpoint.step {
+        true => Ok(state),
+        false => {
+            Err(Error::Checkpoint { path: path(STATE), reason: format!("it is of step {}", state.step) })
+        }
+    }
+}
+
+/// Reads the weights of a checkpoint.
+fn load_weights(checkpoint: &Checkpoint, replica: &mut Replica) -> Result<()> {
+    weights::load(&mut replica.params, &mut |name| match checkpoint.path.join(name).exists() {
+        false => Ok(None),
+        true => {
+            let (file, length) = checkpoint.open(name).map_err(std::io::Error::other)?;
+            Ok(Some((Box::new(std::io::BufReader::new(file)), length)))
+        }
+    })?;
+    Ok(())
+}

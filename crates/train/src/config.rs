@@ -1,0 +1,266 @@
+//! Everything that decides a run, resolved: `run.toml`.
+
+use crate::{Error, Result, Schedule};
+use engine::update::{Kind, Settings};
+use model::Config as ModelConfig;
+use model::parametrisation::Choice;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A run's configuration. What stands outside of `machine` and `origin` decides the weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Of the initial weights and the order of the data.
+    pub seed: u64,
+    /// Steps.
+    pub steps: u64,
+    /// Rows a step, each as long as the model's context.
+    pub rows: usize,
+    /// Rows of a micro-batch; their gradients are summed in a fixed tree.
+    pub micro_rows: usize,
+    /// Coefficient of `ln²Z`, which keeps logits small.
+    #[serde(default)]
+    pub z_loss: f32,
+    /// Whether activations are computed again in the backward pass instead of kept.
+    #[serde(default)]
+    pub recompute: bool,
+    /// What is done when a loss or gradient is no number.
+    #[serde(default)]
+    pub non_finite: NonFinite,
+    /// Learning rate.
+    pub schedule: Schedule,
+    /// Optimisers.
+    #[serde(default)]
+    pub optimiser: OptimiserConfig,
+    /// Held-out loss.
+    pub evaluation: Evaluation,
+    /// When to save.
+    pub checkpoints: Checkpoints,
+    /// Texts drawn on the way.
+    #[serde(default)]
+    pub samples: Samples,
+    /// What is trained on.
+    pub data: DataConfig,
+    /// What runs it; changes nothing of the result.
+    #[serde(default)]
+    pub machine: Machine,
+    /// Where the run comes from.
+    #[serde(default)]
+    pub origin: Origin,
+    /// The architecture.
+    pub model: ModelConfig,
+}
+
+/// What is done when a loss or gradient is no number. Either way the step's update is not made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NonFinite {
+    /// The run ends with an error; its last checkpoint stays.
+    #[default]
+    Stop,
+    /// The step is counted and passed over; after ten in a row the run ends.
+    Skip,
+}
+
+/// Optimisers and their settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimiserConfig {
+    /// Of the matrices inside layers: `adamw` or `muon`; all else is AdamW's.
+    pub matrices: String,
+    /// Decay of AdamW's first moment.
+    pub beta1: f32,
+    /// Decay of AdamW's second moment.
+    pub beta2: f32,
+    /// AdamW's epsilon.
+    pub epsilon: f32,
+    /// Muon's momentum.
+    pub momentum: f32,
+    /// Decoupled weight decay of matrices.
+    pub decay: f32,
+    /// Whether embeddings and norms decay too.
+    pub decay_all: bool,
+    /// Longest gradient; longer ones are scaled to it. 0: no bound.
+    pub clip: f32,
+}
+
+impl Default for OptimiserConfig {
+    fn default() -> OptimiserConfig {
+        OptimiserConfig {
+            matrices: "adamw".into(),
+            beta1: 0.9,
+            beta2: 0.95,
+            epsilon: 1e-8,
+            momentum: 0.95,
+            decay: 0.1,
+            decay_all: false,
+            clip: 1.0,
+        }
+    }
+}
+
+impl OptimiserConfig {
+    /// What the parameter table depends on.
+    pub fn choice(&self) -> Choice {
+        let hidden = if self.matrices == "muon" { Kind::Muon } else { Kind::AdamW };
+        Choice { hidden, decay: self.decay, decay_all: self.decay_all, epsilon: self.epsilon }
+    }
+
+    /// What all parameters share.
+    pub fn settings(&self) -> Settings {
+        Settings { beta1: self.beta1, beta2: self.beta2, momentum: self.momentum }
+    }
+}
+
+/// The frozen held-out set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    /// Tokens at most; whole documents.
+    pub tokens: u64,
+    /// Steps between evaluations; the end is always evaluated. 0: only the end.
+    pub every: u64,
+}
+
+/// Checkpoints of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checkpoints {
+    /// Steps between them; the end is always saved. 0: only the end.
+    pub every: u64,
+    /// How many of the last are kept.
+    pub keep: usize,
+}
+
+/// Texts drawn at every evaluation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Samples {
+    /// What is continued.
+    pub prompts: Vec<String>,
+    /// Tokens drawn for each.
+    pub tokens: usize,
+}
+
+/// The data folder and what it must hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// The folder.
+    pub path: PathBuf,
+    /// Hash of everything that is trained on.
+    pub hash: String,
+    /// Hash of what is held out.
+    pub eval_hash: String,
+}
+
+/// What runs it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Machine {
+    /// Threads of all ranks together; 0: one a core.
+    pub threads: usize,
+    /// Ranks in this process: a power of two that divides the number of micro-batches. 0 is 1.
+    pub ranks: usize,
+    /// Instruction set; empty: the best there is.
+    pub isa: String,
+    /// Whether TensorBoard's event files are written.
+    pub tensorboard: bool,
+}
+
+/// Where a run comes from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Origin {
+    /// Version and commit of the program.
+    pub version: String,
+    /// The budget that was resolved.
+    pub budget: String,
+    /// Weights that it began with; empty: random ones.
+    pub init_from: String,
+}
+
+impl TrainConfig {
+    /// Reads `run.toml`; `path` is for the messages.
+    pub fn from_toml(text: &str, path: &Path) -> Result<TrainConfig> {
+        let config: TrainConfig = toml::from_str(text)
+            .map_err(|e| Error::Config { path: path.into(), reason: e.to_string().trim_end().into() })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The text of `run.toml`.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::Config { path: "run.toml".into(), reason: e.to_string() })
+    }
+
+    /// Micro-batches of a step.
+    pub fn micro_batches(&self) -> usize {
+        self.rows / self.micro_rows.max(1)
+    }
+
+    /// Ranks, at least one.
+    pub fn ranks(&self) -> usize {
+        self.machine.ranks.max(1)
+    }
+
+    /// Tokens a row.
+    pub fn seq(&self) -> usize {
+        self.model.max_position_embeddings
+    }
+
+    /// Tokens of a step.
+    pub fn step_tokens(&self) -> u64 {
+        (self.rows * self.seq()) as u64
+    }
+
+    /// Refuses what cannot be run.
+    pub fn check(&self) -> Result<()> {
+        self.model.check()?;
+        self.schedule.check(self.steps)?;
+        let refuse = |name: &str, value: String, reason: &str| Err(Error::setting(name, value, reason));
+        if self.steps == 0 || self.steps > 1 << 40 {
+            return refuse("steps", self.steps.to_string(), "a run has at least one step");
+        }
+        for (name, value) in [("rows", self.rows), ("micro_rows", self.micro_rows)] {
+            if value == 0 || value > 1 << 20 {
+                return refuse(name, value.to_string(), "it must lie between 1 and 1048576");
+            }
+        }
+        if !self.rows.is_multiple_of(self.micro_rows) {
+            return refuse(
+                "micro_rows",
+                self.micro_rows.to_string(),
+                &format!("it must divide rows = {}", self.rows),
+            );
+        }
+        let ranks = self.ranks();
+        if !ranks.is_power_of_two() || !self.micro_batches().is_multiple_of(ranks) {
+            let reason =
+                format!("it must be a power of two that divides the {} micro-batches", self.micro_batches());
+            return refuse("machine.ranks", ranks.to_string(), &reason);
+        }
+        let o = &self.optimiser;
+        if !["adamw", "muon"].contains(&o.matrices.as_str()) {
+            return refuse("optimiser.matrices", o.matrices.clone(), "it is adamw or muon");
+        }
+        for (name, value, most) in [
+            ("z_loss", self.z_loss, 1.0),
+            ("optimiser.beta1", o.beta1, 0.999_999),
+            ("optimiser.beta2", o.beta2, 0.999_999),
+            ("optimiser.momentum", o.momentum, 0.999_999),
+            ("optimiser.epsilon", o.epsilon, 1.0),
+            ("optimiser.decay", o.decay, 10.0),
+            ("optimiser.clip", o.clip, f32::MAX),
+        ] {
+            if !(value >= 0.0 && value <= most) {
+                return refuse(name, value.to_string(), &format!("it must lie between 0 and {most}"));
+            }
+        }
+        match self.checkpoints.keep {
+            0 => refuse("checkpoints.keep", "0".into(), "at least one must be kept"),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What a run holds, from its graph, before anything is allocated.
+
+use crate::replica::{graph, parameters, tree};
+use crate::{Result, TrainConfig};
+use engine::update::Optimiser;
+use model::gpt::ScoreGraph;
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a run, all ranks together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Weights.
+    pub parameters: usize,
+    /// Gradients: as many stores as the tree of micro-batches holds at once.
+    pub gradients: usize,
+    /// Moments and the optimiser's scratch.
+    pub optimiser: usize,
+    /// Inputs, activations and scratch of a micro-batch.
+    pub activations: usize,
+    /// The arena of the evaluation.
+    pub evaluation: usize,
+}
+
+impl Memory {
+    /// Of a configuration on `threads` threads.
+    pub fn of(config: &TrainConfig, threads: usize) -> Result<Memory> {
+        let ranks = config.ranks();
+        let each = (threads / ranks).max(1);
+        let (table, layout) = parameters(config)?;
+        let rules: Vec<_> = table.iter().map(|p| p.rule.clone()).collect();
+        let graph = graph(config)?;
+        let plan = engine::plan(&graph.graph, &graph.outputs(), &layout, &layout, each)?;
+        let score = ScoreGraph::new(&config.model, config.micro_rows, config.seq())?;
+        let state = engine::Layout::default();
+        let evaluation = engine::plan(&score.graph, &score.outputs(), &layout, &state, each)?;
+        let (_, stores) = tree(config.micro_batches() / ranks);
+        Ok(Memory {
+            parameters: ranks * layout.bytes(),
+            gradients: ranks * stores * layout.bytes(),
+            optimiser: ranks * Optimiser::bytes(&layout, &rules, each)?,
+            activations: ranks * plan.memory.total(),
+            evaluation: evaluation.memory.total(),
+        })
+    }
+
+    /// Everything together.
+    pub fn total(&self) -> usize {
+        self.parameters + self.gradients + self.optimiser + self.activations + self.evaluation
+    }
+}
