@@ -86,8 +86,8 @@ impl Executable for CpuExecutable {
         self.plan.memory
     }
 
-    fn flops(&self) -> u64 {
-        self.plan.flops()
+    fn costs(&self) -> Vec<(&'static str, u64, u64)> {
+        self.plan.nodes.iter().map(|node| (node.name(), node.flops, node.bytes)).collect()
     }
 
     fn upload(&mut self, input: &str, data: Data<'_>) -> Result<(), Error> {

@@ -36,8 +36,13 @@ pub trait Executable: Send {
     /// What it holds.
     fn memory(&self) -> Memory;
 
+    /// Every operation in order: its name, useful floating-point operations, bytes moved once.
+    fn costs(&self) -> Vec<(&'static str, u64, u64)>;
+
     /// Useful floating-point operations of a run.
-    fn flops(&self) -> u64;
+    fn flops(&self) -> u64 {
+        self.costs().iter().map(|(_, flops, _)| flops).sum()
+    }
 
     /// Fills an input; its length must be the capacity.
     fn upload(&mut self, input: &str, data: Data<'_>) -> Result<(), Error>;

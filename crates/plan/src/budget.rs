@@ -90,7 +90,12 @@ fn time(text: &str) -> std::result::Result<f64, String> {
         let unit = units.by_ref().find(|(unit, _)| *unit == name);
         match unit {
             Some((_, length)) if !number.is_empty() => seconds += positive(number)? * length,
-            _ => return Err("it is neither a time (20m, 90s, 1h30m), nor FLOP (1e14), nor a size (N=1e6,D=2e7)".into()),
+            _ => {
+                return Err(
+                    "it is neither a time (20m, 90s, 1h30m), nor FLOP (1e14), nor a size (N=1e6,D=2e7)"
+                        .into(),
+                );
+            }
         }
         rest = after;
     }

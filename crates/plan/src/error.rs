@@ -52,6 +52,9 @@ pub enum Error {
         /// The bound.
         most: f64,
     },
+    /// Training refused.
+    #[error(transparent)]
+    Train(#[from] train::Error),
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] engine::Error),

@@ -1,1 +1,22 @@
-//! Budget to shape and tokens; the machine's probe to seconds.
+//! Budget to shape and tokens; the machine's probe to seconds; what a run costs before it runs.
+//!
+//! Read [`rules`] for what is decided how, then [`Plan`], which puts them together.
+#![forbid(unsafe_code)]
+
+mod budget;
+mod error;
+mod machine;
+mod made;
+pub mod rules;
+mod settings;
+mod shape;
+pub mod sizes;
+mod stopwatch;
+
+pub use budget::Budget;
+pub use error::{Error, Result};
+pub use machine::{Cost, Probe, peak};
+pub use made::{Corpus, Plan, Request, Seconds};
+pub use settings::Settings;
+pub use shape::{Family, Shape, depth, grid, widths};
+pub use stopwatch::{Stopwatch, step_config};

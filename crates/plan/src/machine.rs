@@ -5,12 +5,12 @@
 //! foretells sizes that were never run; where a run is planned for real, the steps of its own graph
 //! are timed besides ([`crate::Stopwatch`]).
 
-use crate::step::TrainingStep;
-use crate::{Error, Family, Result, Shape};
+use crate::{Error, Family, Result, Stopwatch, step_config};
 use engine::CpuDevice;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use train::TrainConfig;
 
 /// What a machine can do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,7 +63,8 @@ impl Cost {
                 continue;
             }
             let cost = Cost { overhead: x[0], per_flop: x[1], per_byte: x[2] };
-            let error: f64 = seen.iter().map(|o| (cost.seconds(o.flops, o.bytes) / o.seconds - 1.0).powi(2)).sum();
+            let error: f64 =
+                seen.iter().map(|o| (cost.seconds(o.flops, o.bytes) / o.seconds - 1.0).powi(2)).sum();
             if error < best.0 {
                 best = (error, cost);
             }
@@ -115,35 +116,43 @@ fn solve(seen: &[Observation], used: &[usize]) -> Option<[f64; 3]> {
 }
 
 /// Graphs that are timed for the fit: width, layers, rows, row, vocabulary.
-const SAMPLES: [(usize, usize, usize, usize, usize); 5] =
-    [(16, 2, 1, 128, 256), (32, 2, 2, 128, 512), (64, 1, 8, 128, 1024), (128, 1, 4, 256, 4096), (256, 1, 2, 256, 2048)];
+const SAMPLES: [(usize, usize, usize, usize, usize); 5] = [
+    (16, 2, 1, 128, 256),
+    (32, 2, 2, 128, 512),
+    (64, 1, 8, 128, 1024),
+    (128, 1, 4, 256, 4096),
+    (256, 1, 2, 256, 2048),
+];
 
 impl Probe {
     /// Measures this machine for about a second and a half.
     pub fn measure(device: &CpuDevice) -> Result<Probe> {
         let cpu = device.cpu();
-        let peak_flops = peak(|rounds| kernels::probe::multiply_adds(cpu, rounds));
         let mut probe = Probe {
             isa: cpu.isa().to_string(),
             threads: cpu.threads(),
-            peak_flops,
+            peak_flops: peak(device, Duration::from_millis(40)),
             bandwidth: bandwidth(device),
             operations: BTreeMap::new(),
         };
         let mut seen: BTreeMap<String, Vec<Observation>> = BTreeMap::new();
         for (width, layers, rows, seq, vocab) in SAMPLES {
             let shape = Family { vocab, head_dim: 32.min(width), seq, tied: false }.shape(width, layers);
-            let mut step = TrainingStep::new(device, &shape, rows, 1, &Default::default())?;
-            observe(&mut step, &mut seen)?;
+            observe(&mut Stopwatch::new(&step_config(&shape, rows, rows)?, device)?, &mut seen)?;
         }
         probe.operations = seen.iter().map(|(name, seen)| (name.clone(), Cost::fit(seen))).collect();
         Ok(probe)
     }
 
-    /// Seconds of one run of a graph.
-    pub fn graph_seconds(&self, plan: &engine::Plan) -> f64 {
-        let each = plan.nodes.iter().map(|node| self.seconds(node.name(), node.flops as f64, node.bytes as f64));
-        each.sum()
+    /// Seconds of a step of this configuration: its micro-batches, the sums of their gradients, the update.
+    pub fn step_seconds(&self, config: &TrainConfig) -> Result<f64> {
+        let graph =
+            model::TrainGraph::new(&config.model, config.micro_rows, config.seq(), config.z_loss, true)?;
+        let each: f64 =
+            graph.graph.nodes().map(|n| self.seconds(n.name, n.flops as f64, n.bytes as f64)).sum();
+        let weights = 4.0 * config.model.parameters() as f64;
+        let sums = self.seconds("add_into", 0.0, 3.0 * weights) * (config.micro_batches() - 1) as f64;
+        Ok(each * config.micro_batches() as f64 + sums + self.seconds("update", 0.0, UPDATE_BYTES * weights))
     }
 
     /// Seconds of one call of an operation; one that was not measured runs at half of the peak and
@@ -165,26 +174,18 @@ impl Probe {
         }
         Ok(Probe { isa: "described".into(), threads, peak_flops, bandwidth, operations: BTreeMap::new() })
     }
-
-    /// Share of the peak at which a step of that shape runs.
-    pub fn share_of_peak(&self, shape: &Shape, tokens: f64, seconds: f64) -> f64 {
-        shape.flops_per_token() * tokens / seconds / self.peak_flops
-    }
 }
 
-/// The best of a few bursts of some milliseconds.
-fn peak(mut burst: impl FnMut(u64) -> u64) -> f64 {
-    let (mut rounds, mut best) = (1 << 12, 0.0f64);
-    let mut good = 0;
-    while good < 8 {
+/// FLOP/s of nothing but multiply-adds on all threads: the best of some bursts of two milliseconds.
+pub fn peak(device: &CpuDevice, time: Duration) -> f64 {
+    let (begin, mut rounds, mut best) = (Instant::now(), 1 << 12, 0.0f64);
+    while best == 0.0 || begin.elapsed() < time {
         let start = Instant::now();
-        let flops = burst(rounds);
+        let flops = kernels::probe::multiply_adds(device.cpu(), rounds);
         let seconds = start.elapsed().as_secs_f64();
-        if seconds < 5e-3 {
-            rounds *= 2;
-        } else {
-            good += 1;
-            best = best.max(flops as f64 / seconds);
+        match seconds < 2e-3 {
+            true => rounds *= 2,
+            false => best = best.max(flops as f64 / seconds),
         }
     }
     best
@@ -202,17 +203,19 @@ fn bandwidth(device: &CpuDevice) -> f64 {
     best
 }
 
+/// Bytes of an update for each byte of weights: gradients read twice, weights and moments read and written.
+const UPDATE_BYTES: f64 = 8.0;
+
 /// Times every operation of a step: the least of several runs, as the machine does when it is quiet.
-fn observe(step: &mut TrainingStep, seen: &mut BTreeMap<String, Vec<Observation>>) -> Result<()> {
+fn observe(step: &mut Stopwatch, seen: &mut BTreeMap<String, Vec<Observation>>) -> Result<()> {
     let mut least: Vec<(String, f64)> = Vec::new();
     let begin = Instant::now();
     let mut runs = 0;
     while runs < 3 || (runs < 40 && begin.elapsed() < Duration::from_millis(150)) {
         let mut at = 0;
         let mut last = Instant::now();
-        step.run_with(&mut |name| {
-            let now = Instant::now();
-            let seconds = (now - last).as_secs_f64();
+        step.step_with(&mut |name| {
+            let seconds = last.elapsed().as_secs_f64();
             match least.get_mut(at) {
                 Some(entry) => entry.1 = entry.1.min(seconds),
                 None => least.push((name.to_string(), seconds)),
@@ -221,7 +224,11 @@ fn observe(step: &mut TrainingStep, seen: &mut BTreeMap<String, Vec<Observation>
         })?;
         runs += 1;
     }
-    for ((name, seconds), (flops, bytes)) in least.into_iter().zip(step.costs()) {
+    let weights = step.replica().params.layout().bytes() as f64;
+    let costs = step.replica().costs().into_iter().map(|(_, flops, bytes)| (flops as f64, bytes as f64));
+    for ((name, seconds), (flops, bytes)) in
+        least.into_iter().zip(costs.chain([(0.0, UPDATE_BYTES * weights)]))
+    {
         let observation = Observation { flops, bytes, seconds: seconds.max(1e-8) };
         seen.entry(name).or_default().push(observation);
     }
@@ -250,7 +257,8 @@ mod tests {
     #[test]
     fn no_coefficient_is_negative_and_one_observation_will_do() {
         let falling = [(1e6, 1e-3), (2e6, 5e-4), (3e6, 3e-4)];
-        let seen: Vec<_> = falling.map(|(flops, seconds)| Observation { flops, bytes: 0.0, seconds }).to_vec();
+        let seen: Vec<_> =
+            falling.map(|(flops, seconds)| Observation { flops, bytes: 0.0, seconds }).to_vec();
         let got = Cost::fit(&seen);
         assert!(got.overhead > 0.0 && got.per_flop == 0.0 && got.per_byte == 0.0, "{got:?}");
         let got = Cost::fit(&seen[..1]);

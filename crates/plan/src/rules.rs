@@ -85,7 +85,9 @@ mod tests {
 
     #[test]
     fn micro_batches_are_a_power_of_two_in_number() {
-        for (rows, seq, micro) in [(8, 256, 8), (32, 256, 16), (24, 1024, 3), (7, 8192, 7), (1, 1 << 20, 1), (6, 4096, 3)] {
+        for (rows, seq, micro) in
+            [(8, 256, 8), (32, 256, 16), (24, 1024, 3), (7, 8192, 7), (1, 1 << 20, 1), (6, 4096, 3)]
+        {
             assert_eq!(micro_rows(rows, seq), micro, "{rows} {seq}");
             assert!((rows / micro).is_power_of_two() && rows % micro == 0);
         }

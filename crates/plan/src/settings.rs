@@ -162,7 +162,10 @@ fn parse<T: std::str::FromStr>(name: &str, value: &str) -> Result<T> {
     value.parse().ok().or_else(whole).ok_or_else(|| Error::Setting {
         name: name.into(),
         value: value.into(),
-        reason: format!("it is no {}", if std::any::type_name::<T>() == "bool" { "true or false" } else { "number of that kind" }),
+        reason: format!(
+            "it is no {}",
+            if std::any::type_name::<T>() == "bool" { "true or false" } else { "number of that kind" }
+        ),
     })
 }
 
@@ -178,7 +181,10 @@ mod tests {
             assert!(settings.set(name, value).unwrap(), "{name}");
             assert!(settings.set(name, "x").unwrap_err().to_string().contains(name));
         }
-        assert_eq!(serde_json::to_value(&settings).unwrap().as_object().unwrap().len(), Settings::NAMES.len());
+        assert_eq!(
+            serde_json::to_value(&settings).unwrap().as_object().unwrap().len(),
+            Settings::NAMES.len()
+        );
         assert!(serde_json::to_value(&settings).unwrap().as_object().unwrap().values().all(|v| !v.is_null()));
         assert!(!settings.set("colour", "4").unwrap());
         assert!(settings.set("steps", "2e3").unwrap());

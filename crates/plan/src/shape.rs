@@ -114,7 +114,17 @@ impl Shape {
     /// The model's configuration; its context is a row.
     pub fn config(&self) -> Result<model::Config> {
         let Shape { width, layers, heads, kv_heads, head_dim, ffn, seq: context, vocab, tied } = *self;
-        Ok(model::Config::new(model::Sizes { vocab, width, ffn, layers, heads, kv_heads, head_dim, context, tied })?)
+        Ok(model::Config::new(model::Sizes {
+            vocab,
+            width,
+            ffn,
+            layers,
+            heads,
+            kv_heads,
+            head_dim,
+            context,
+            tied,
+        })?)
     }
 
     /// Refuses sizes that no model has.

@@ -17,7 +17,11 @@ pub struct Size {
 const fn size(name: &'static str, sizes: [usize; 7]) -> Size {
     let [width, layers, heads, ffn, seq, rows, vocab] = sizes;
     let head_dim = width / heads;
-    Size { name, shape: Shape { width, layers, heads, kv_heads: heads, head_dim, ffn, seq, vocab, tied: false }, rows }
+    Size {
+        name,
+        shape: Shape { width, layers, heads, kv_heads: heads, head_dim, ffn, seq, vocab, tied: false },
+        rows,
+    }
 }
 
 /// All of them, smallest first: width, layers, heads, feed-forward, row, rows, vocabulary.

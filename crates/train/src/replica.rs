@@ -96,6 +96,11 @@ impl Replica {
         store * (1 + self.spare.len() + self.tree.len()) + moments + self.executable.memory().total()
     }
 
+    /// Every operation of a micro-batch in order: name, floating-point operations, bytes moved.
+    pub fn costs(&self) -> Vec<(&'static str, u64, u64)> {
+        self.executable.costs()
+    }
+
     /// Floating-point operations of a micro-batch.
     pub fn flops(&self) -> u64 {
         self.executable.flops()

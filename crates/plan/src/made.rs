@@ -1,0 +1,476 @@
+//! A plan: everything that a budget decides, and what it will cost, before anything runs.
+
+use crate::rules::{self, EPOCHS_REFUSED, EPOCHS_WARNED, EVAL_SHARE, EVALS, TOKENS_PER_PARAMETER};
+use crate::{Budget, Error, Probe, Result, Settings, Shape, Stopwatch, step_config};
+use engine::CpuDevice;
+use serde::Serialize;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+use train::{DataConfig, Memory, Schedule, ScheduleKind, TrainConfig};
+
+/// What is to be trained on, as far as a plan needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Corpus {
+    /// Tokens of the vocabulary.
+    pub vocab: usize,
+    /// Token that begins and ends documents.
+    pub eos: Option<u32>,
+    /// Tokens to train on; `None`: as many as wanted.
+    pub train_tokens: Option<u64>,
+    /// Held-out tokens.
+    pub eval_tokens: u64,
+    /// Where, and which.
+    pub data: DataConfig,
+}
+
+impl Corpus {
+    /// Of a data folder.
+    pub fn of(dataset: &data::Dataset) -> Corpus {
+        let manifest = dataset.manifest();
+        Corpus {
+            vocab: dataset.tokenizer().vocab_size(),
+            eos: Some(dataset.tokenizer().eos()),
+            train_tokens: Some(manifest.train.tokens),
+            eval_tokens: manifest.eval.tokens,
+            data: DataConfig {
+                path: PathBuf::from(dataset.folder()),
+                hash: manifest.data_hash(),
+                eval_hash: manifest.eval_hash(),
+            },
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// How much to spend.
+    pub budget: Budget,
+    /// What is fixed.
+    pub settings: &'a Settings,
+    /// What on.
+    pub corpus: &'a Corpus,
+    /// Changes to the configuration that the rules make: seed, optimiser, schedule, machine.
+    pub adjust: &'a dyn Adjust,
+    /// Bytes of memory that may be used.
+    pub available: Option<u64>,
+}
+
+/// Changes a configuration that follows from the rules.
+pub trait Adjust: fmt::Debug {
+    /// Called on every configuration that is considered.
+    fn adjust(&self, config: TrainConfig) -> Result<TrainConfig>;
+}
+
+impl Adjust for () {
+    fn adjust(&self, config: TrainConfig) -> Result<TrainConfig> {
+        Ok(config)
+    }
+}
+
+/// Where the time goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Seconds {
+    /// A step.
+    pub step: f64,
+    /// All steps.
+    pub training: f64,
+    /// All evaluations and samples.
+    pub evaluation: f64,
+    /// All checkpoints.
+    pub saving: f64,
+    /// Everything.
+    pub total: f64,
+}
+
+/// A run before it runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// What was asked for.
+    pub budget: Budget,
+    /// The model.
+    pub shape: Shape,
+    /// N: weights that multiply.
+    pub parameters: u64,
+    /// All weights.
+    pub total_parameters: u64,
+    /// D: tokens trained on.
+    pub tokens: u64,
+    /// C: floating-point operations of all steps, from the graph.
+    pub flops: f64,
+    /// 6·N·D.
+    pub six_nd: f64,
+    /// Passes over the data.
+    pub epochs: Option<f64>,
+    /// What is held while it runs.
+    pub memory: Memory,
+    /// Their sum.
+    pub memory_bytes: usize,
+    /// Bytes of a checkpoint.
+    pub checkpoint_bytes: usize,
+    /// On this machine, with nothing beside it.
+    pub seconds: Seconds,
+    /// Share of the machine's peak at which it trains.
+    pub share_of_peak: f64,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// All of it as a configuration.
+    #[serde(skip)]
+    pub config: TrainConfig,
+}
+
+/// Bytes a second at which a checkpoint is hashed and written, roughly.
+const SAVING_RATE: f64 = 2e8;
+
+/// A candidate with the tokens that it would be trained on.
+struct Candidate {
+    shape: Shape,
+    tokens: f64,
+}
+
+impl Plan {
+    /// Resolves a request. The steps of the chosen shape are timed for about a second.
+    pub fn make(request: &Request<'_>, probe: &Probe, device: &CpuDevice) -> Result<Plan> {
+        request.settings.check()?;
+        let shapes = request.settings.candidates(request.corpus.vocab)?;
+        // How much slower the machine is than the probe says, learned from the steps that were timed.
+        let mut correction = 1.0;
+        for attempt in 0.. {
+            let candidate = choose(request, probe, &shapes, correction)?;
+            let mut config = configuration(request, &candidate)?;
+            let memory = Memory::of(&config, device.cpu().threads())?;
+            check_memory(&memory, request.available)?;
+            let estimate = probe.step_seconds(&config)?;
+            let step = timed(&config, device)?;
+            correction = step / estimate;
+            let Budget::Seconds(budget) = request.budget else {
+                return finish(request, probe, config, &candidate.shape, memory, step);
+            };
+            // The tokens take up what the estimate was wrong by.
+            if request.settings.steps.is_none() {
+                let per_parameter = candidate.tokens / candidate.shape.parameters() as f64;
+                let fit = fitting_steps(&config, budget, step);
+                let tokens = fit as f64 * config.step_tokens() as f64;
+                let ratio = tokens / candidate.shape.parameters() as f64 / per_parameter;
+                if attempt < 3 && !(0.8..1.25).contains(&ratio) {
+                    continue;
+                }
+                config = configuration(request, &Candidate { tokens, ..candidate })?;
+                return finish(request, probe, config, &candidate.shape, memory, step);
+            }
+            return finish(request, probe, config, &candidate.shape, memory, step);
+        }
+        unreachable!("the loop ends by itself")
+    }
+}
+
+/// Median seconds of a step of one process.
+fn timed(config: &TrainConfig, device: &CpuDevice) -> Result<f64> {
+    // Ranks share the machine: together they do what one does.
+    let alone = TrainConfig { machine: Default::default(), ..config.clone() };
+    let mut watch = Stopwatch::new(&alone, device)?;
+    let times = watch.times(3, Duration::from_millis(700))?;
+    Ok(times[times.len() / 2])
+}
+
+/// Steps that fit into a time, to three digits, so that small differences between measurements do not
+/// change the run.
+fn fitting_steps(config: &TrainConfig, budget: f64, step: f64) -> u64 {
+    let shares = EVAL_SHARE + 0.02;
+    let end = evaluation_seconds(config, step) + checkpoint_bytes(config) as f64 / SAVING_RATE;
+    round_down(((budget * (1.0 - shares) - end).max(step) / step) as u64).max(1)
+}
+
+fn round_down(x: u64) -> u64 {
+    let unit = 10u64.pow(x.max(1).ilog10().saturating_sub(2));
+    x / unit * unit
+}
+
+/// The candidate that the budget buys.
+fn choose(request: &Request<'_>, probe: &Probe, shapes: &[Shape], correction: f64) -> Result<Candidate> {
+    let ratio = request.settings.tokens_per_parameter.unwrap_or(TOKENS_PER_PARAMETER);
+    let fixed_tokens = |shape: &Shape| {
+        let rows = request.settings.rows?;
+        Some(request.settings.steps? as f64 * (rows * shape.seq) as f64)
+    };
+    let wanted = |shape: &Shape| fixed_tokens(shape).unwrap_or(ratio * shape.parameters() as f64);
+    let infeasible = |reason: String| Error::Infeasible { budget: request.budget.to_string(), reason };
+    let closest = |cost: &dyn Fn(&Shape) -> f64| {
+        let rank = |shape: &&Shape| cost(shape).abs() + 0.05 * shape.aspect_penalty();
+        shapes.iter().min_by(|a, b| rank(a).total_cmp(&rank(b))).copied()
+    };
+    let none = || infeasible("no shape can be made of these settings".into());
+    match request.budget {
+        Budget::Size { parameters, tokens } => {
+            let n = parameters.or(tokens.map(|d| d / ratio)).ok_or_else(none)?;
+            let shape = closest(&|s| (s.parameters() as f64 / n).ln()).ok_or_else(none)?;
+            let off = shape.parameters() as f64 / n;
+            if parameters.is_some() && !(0.7..1.4).contains(&off) {
+                let reason = format!("the nearest shape has N = {}", shape.parameters());
+                return Err(infeasible(format!("{reason}; choose another size, or --set width and layers")));
+            }
+            Ok(Candidate { shape, tokens: tokens.unwrap_or_else(|| wanted(&shape)) })
+        }
+        Budget::Flops(flops) => {
+            let tokens = |s: &Shape| flops / s.flops_per_token();
+            let shape = closest(&|s| (tokens(s) / wanted(s)).ln()).ok_or_else(none)?;
+            let candidate = Candidate { shape, tokens: tokens(&shape) };
+            let row = shape.seq as f64;
+            match candidate.tokens < row {
+                true => Err(infeasible(format!(
+                    "one step of the smallest shape takes {:.1e} FLOP",
+                    row * shape.flops_per_token()
+                ))),
+                false => Ok(candidate),
+            }
+        }
+        Budget::Seconds(seconds) => {
+            let mut best: Option<(f64, Candidate)> = None;
+            let mut least = f64::INFINITY;
+            for shape in shapes {
+                let candidate = Candidate { shape: *shape, tokens: wanted(shape) };
+                // Nothing runs faster than the peak: most shapes need no closer look.
+                let bound = shape.flops_per_token() * candidate.tokens / probe.peak_flops;
+                if bound > seconds {
+                    least = least.min(bound);
+                    continue;
+                }
+                let config = configuration(request, &candidate)?;
+                let step = probe.step_seconds(&config)? * correction;
+                let total = step * config.steps as f64 * (1.0 + EVAL_SHARE + 0.02)
+                    + evaluation_seconds(&config, step);
+                least = least.min(total);
+                let rank = (shape.parameters() as f64).ln() - 0.5 * shape.aspect_penalty();
+                if total <= seconds && best.as_ref().is_none_or(|(best, _)| rank > *best) {
+                    best = Some((rank, candidate));
+                }
+            }
+            best.map(|(_, candidate)| candidate).ok_or_else(|| {
+                infeasible(format!("the least that can be trained by these rules takes about {least:.0} s"))
+            })
+        }
+    }
+}
+
+/// The configuration that the rules make of a candidate.
+fn configuration(request: &Request<'_>, candidate: &Candidate) -> Result<TrainConfig> {
+    let (settings, corpus, shape) = (request.settings, request.corpus, &candidate.shape);
+    let tokens = candidate.tokens;
+    let rows = settings.rows.unwrap_or_else(|| rules::rows(tokens, shape.seq));
+    let micro_rows = settings.micro_rows.unwrap_or_else(|| rules::micro_rows(rows, shape.seq));
+    let step_tokens = (rows * shape.seq) as f64;
+    let steps = settings.steps.unwrap_or_else(|| ((tokens / step_tokens).round() as u64).max(1));
+    let flops = shape.flops_per_token() * steps as f64 * step_tokens;
+    let warmup_steps = settings.warmup_steps.unwrap_or_else(|| rules::warmup_steps(steps));
+    let mut config = step_config(shape, rows, micro_rows)?;
+    config.steps = steps;
+    config.schedule = Schedule {
+        kind: ScheduleKind::Linear,
+        peak: settings.learning_rate.unwrap_or_else(|| rules::learning_rate(flops, step_tokens)),
+        warmup_steps,
+        decay_steps: 0,
+        last: 0.0,
+    };
+    config.evaluation.tokens =
+        settings.eval_tokens.unwrap_or(rules::EVAL_TOKENS).min(corpus.eval_tokens.max(1));
+    config.checkpoints.keep = 2;
+    config.data = corpus.data.clone();
+    config.model.bos_token_id = corpus.eos;
+    config.model.eos_token_id = corpus.eos;
+    config.origin.budget = request.budget.to_string();
+    let config = request.adjust.adjust(config)?;
+    config.check()?;
+    Ok(config)
+}
+
+/// Seconds of one evaluation: the forward pass is a third of a step.
+fn evaluation_seconds(config: &TrainConfig, step: f64) -> f64 {
+    step / 3.0 * config.evaluation.tokens as f64 / config.step_tokens() as f64
+}
+
+/// Weights and two moments.
+fn checkpoint_bytes(config: &TrainConfig) -> usize {
+    3 * 4 * config.model.parameters()
+}
+
+fn finish(
+    request: &Request<'_>,
+    probe: &Probe,
+    mut config: TrainConfig,
+    shape: &Shape,
+    memory: Memory,
+    step: f64,
+) -> Result<Plan> {
+    let training = step * config.steps as f64;
+    let once = evaluation_seconds(&config, step);
+    let evals =
+        request.settings.evals.unwrap_or_else(|| ((EVAL_SHARE * training / once) as u64).clamp(1, EVALS));
+    if config.evaluation.every == 0 {
+        config.evaluation.every = config.steps.div_ceil(evals.max(1));
+    }
+    if config.checkpoints.every == 0 {
+        config.checkpoints.every =
+            round_down((rules::CHECKPOINT_SECONDS / step) as u64).clamp(1, config.steps);
+    }
+    let count = |every: u64| config.steps.div_ceil(every.max(1)) as f64;
+    let evaluation = once * count(config.evaluation.every);
+    let checkpoint_bytes = checkpoint_bytes(&config);
+    let saving = checkpoint_bytes as f64 / SAVING_RATE * count(config.checkpoints.every);
+    let tokens = config.steps * config.step_tokens();
+    let parameters = shape.parameters();
+    let flops = graph_flops(&config)? * config.steps as f64;
+    let mut notes = Vec::new();
+    let epochs = request.corpus.train_tokens.map(|have| tokens as f64 / have.max(1) as f64);
+    if let (Some(epochs), Some(have)) = (epochs, request.corpus.train_tokens) {
+        let most = request.settings.max_epochs.unwrap_or(EPOCHS_REFUSED);
+        if epochs > most {
+            return Err(Error::Epochs { tokens: have, epochs, most });
+        }
+        if epochs > EPOCHS_WARNED {
+            notes.push(format!("the data is seen {epochs:.1} times: beyond {EPOCHS_WARNED} times, more data teaches more than more passes"));
+        }
+    }
+    Ok(Plan {
+        budget: request.budget,
+        shape: *shape,
+        parameters,
+        total_parameters: config.model.parameters() as u64,
+        tokens,
+        flops,
+        six_nd: 6.0 * parameters as f64 * tokens as f64,
+        epochs,
+        memory_bytes: memory.total(),
+        memory,
+        checkpoint_bytes,
+        share_of_peak: flops / training / probe.peak_flops,
+        seconds: Seconds { step, training, evaluation, saving, total: training + evaluation + saving },
+        notes,
+        config,
+    })
+}
+
+/// Floating-point operations of a step, as the graph counts them.
+fn graph_flops(config: &TrainConfig) -> Result<f64> {
+    let graph = model::TrainGraph::new(
+        &config.model,
+        config.micro_rows,
+        config.seq(),
+        config.z_loss,
+        !config.recompute,
+    )?;
+    let micro: u64 = graph.graph.nodes().map(|node| node.flops).sum();
+    Ok(micro as f64 * config.micro_batches() as f64)
+}
+
+fn check_memory(memory: &Memory, available: Option<u64>) -> Result<()> {
+    let Some(have) = available.filter(|&have| memory.total() as u64 > have) else { return Ok(()) };
+    let mb = |bytes: usize| bytes as f64 / 1e6;
+    let parts = [
+        ("weights", memory.parameters),
+        ("gradients", memory.gradients),
+        ("moments", memory.optimiser),
+        ("activations", memory.activations),
+        ("evaluation", memory.evaluation),
+    ];
+    let parts: Vec<String> = parts.iter().map(|(name, bytes)| format!("{name} {:.0}", mb(*bytes))).collect();
+    Err(Error::Memory { need_mb: mb(memory.total()), have_mb: have as f64 / 1e6, parts: parts.join(", ") })
+}
+
+/// A count with three digits and a letter.
+fn short(x: f64) -> String {
+    let (divisor, unit) = match x {
+        x if x >= 1e15 => return format!("{x:.2e}"),
+        x if x >= 1e12 => (1e12, " T"),
+        x if x >= 1e9 => (1e9, " G"),
+        x if x >= 1e6 => (1e6, " M"),
+        x if x >= 1e4 => (1e3, " k"),
+        _ => (1.0, ""),
+    };
+    let x = x / divisor;
+    let digits = if unit.is_empty() || x >= 100.0 {
+        0
+    } else if x >= 10.0 {
+        1
+    } else {
+        2
+    };
+    format!("{x:.digits$}{unit}")
+}
+
+fn time(seconds: f64) -> String {
+    match seconds {
+        s if s < 1.0 => format!("{:.1} ms", s * 1e3),
+        s if s < 120.0 => format!("{s:.1} s"),
+        s if s < 7200.0 => format!("{:.1} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
+        s => format!("{:.1} days", s / 86400.0),
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (s, c, m) = (&self.shape, &self.config, &self.memory);
+        let mb = |bytes: usize| format!("{:.1} MB", bytes as f64 / 1e6);
+        let mut line =
+            |name: &str, value: String, rest: String| writeln!(f, "  {name:<12} {value:>10}  {rest}");
+        line(
+            "parameters N",
+            short(self.parameters as f64),
+            format!(
+                "{} layers of width {}, {} heads of {}, feed-forward {}, vocabulary {}; {} in all",
+                s.layers,
+                s.width,
+                s.heads,
+                s.head_dim,
+                s.ffn,
+                s.vocab,
+                short(self.total_parameters as f64)
+            ),
+        )?;
+        let epochs = self.epochs.map_or(String::new(), |e| format!(", {e:.2} times the data"));
+        let ratio = self.tokens as f64 / self.parameters as f64;
+        line("tokens D", short(self.tokens as f64), format!("{ratio:.1} a parameter{epochs}"))?;
+        line(
+            "steps",
+            c.steps.to_string(),
+            format!(
+                "of {} rows of {} tokens ({} a micro-batch), peak rate {}",
+                c.rows,
+                c.seq(),
+                c.micro_rows,
+                c.schedule.peak
+            ),
+        )?;
+        line("FLOPs C", format!("{:.2e}", self.flops), format!("6·N·D = {:.2e}", self.six_nd))?;
+        line(
+            "memory",
+            mb(self.memory_bytes),
+            format!(
+                "weights {}, gradients {}, moments {}, activations {}, evaluation {}",
+                mb(m.parameters),
+                mb(m.gradients),
+                mb(m.optimiser),
+                mb(m.activations),
+                mb(m.evaluation)
+            ),
+        )?;
+        line(
+            "disk",
+            mb(self.checkpoint_bytes * c.checkpoints.keep),
+            format!("{} checkpoints, one every {} steps", c.checkpoints.keep, c.checkpoints.every),
+        )?;
+        line(
+            "time",
+            time(self.seconds.total),
+            format!(
+                "{} a step, {:.0} % of the peak; evaluation {}, checkpoints {}",
+                time(self.seconds.step),
+                100.0 * self.share_of_peak,
+                time(self.seconds.evaluation),
+                time(self.seconds.saving)
+            ),
+        )?;
+        self.notes.iter().try_for_each(|note| writeln!(f, "  note: {note}"))
+    }
+}

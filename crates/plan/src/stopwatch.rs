@@ -1,0 +1,110 @@
+//! Times the steps of a configuration on made-up tokens: for the probe, for the plan of a run, and
+//! for `bench step`.
+
+use crate::{Result, Shape};
+use data::Batch;
+use engine::CpuDevice;
+use std::time::{Duration, Instant};
+use train::{Checkpoints, DataConfig, Evaluation, Replica, Schedule, ScheduleKind, Solo, TrainConfig};
+
+/// A compiled step and a batch for it.
+pub struct Stopwatch {
+    replica: Replica,
+    batch: Batch,
+    micro_batches: usize,
+    updates: u64,
+}
+
+/// A configuration that trains a shape on nothing in particular.
+pub fn step_config(shape: &Shape, rows: usize, micro_rows: usize) -> Result<TrainConfig> {
+    Ok(TrainConfig {
+        seed: 1,
+        steps: 1,
+        rows,
+        micro_rows,
+        z_loss: 0.0,
+        recompute: false,
+        non_finite: Default::default(),
+        schedule: Schedule {
+            kind: ScheduleKind::Constant,
+            peak: 1e-3,
+            warmup_steps: 0,
+            decay_steps: 0,
+            last: 0.0,
+        },
+        optimiser: Default::default(),
+        evaluation: Evaluation { tokens: 0, every: 0 },
+        checkpoints: Checkpoints { every: 0, keep: 1 },
+        samples: Default::default(),
+        data: DataConfig { path: "none".into(), hash: String::new(), eval_hash: String::new() },
+        machine: Default::default(),
+        origin: Default::default(),
+        model: shape.config()?,
+    })
+}
+
+impl Stopwatch {
+    /// Compiles and fills the step of one rank.
+    pub fn new(config: &TrainConfig, device: &CpuDevice) -> Result<Stopwatch> {
+        let mut replica = Replica::new(config, device)?;
+        replica.initialise(config.seed)?;
+        let batch = rows(config.micro_rows, config.seq(), config.model.vocab_size);
+        Ok(Stopwatch { replica, batch, micro_batches: config.micro_batches() / config.ranks(), updates: 0 })
+    }
+
+    /// The step.
+    pub fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// One step; returns its loss, in nats a token.
+    pub fn step(&mut self) -> Result<f64> {
+        self.step_with(&mut |_| ())
+    }
+
+    /// As [`Stopwatch::step`], calling `each` with the name of every operation after it.
+    pub fn step_with(&mut self, each: &mut dyn FnMut(&str)) -> Result<f64> {
+        for number in 0..self.micro_batches {
+            self.replica.micro_batch_with(number, &self.batch, each)?;
+        }
+        self.updates += 1;
+        let stepped = self.replica.update(&mut Solo, 1e-3, self.updates, false)?;
+        each("update");
+        Ok(stepped.loss)
+    }
+
+    /// Seconds of each step, after a first one that is not counted: at least `least` of them, and until
+    /// `time` has passed.
+    pub fn times(&mut self, least: usize, time: Duration) -> Result<Vec<f64>> {
+        self.step()?;
+        let (begin, mut times) = (Instant::now(), Vec::new());
+        while times.len() < least || begin.elapsed() < time {
+            let start = Instant::now();
+            self.step()?;
+            times.push(start.elapsed().as_secs_f64());
+        }
+        times.sort_by(f64::total_cmp);
+        Ok(times)
+    }
+}
+
+/// Rows that are one document each, of tokens that follow no pattern.
+fn rows(rows: usize, seq: usize, vocab: usize) -> Batch {
+    let count = rows * seq;
+    let mut state = 1u64;
+    let mut token = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % vocab as u64) as i32
+    };
+    let place = |f: fn(usize, usize) -> usize| -> Vec<i32> { (0..count).map(|i| f(i, seq) as i32).collect() };
+    Batch {
+        rows,
+        seq,
+        tokens: (0..count).map(|_| token()).collect(),
+        targets: (0..count).map(|_| token()).collect(),
+        weights: vec![1.0; count],
+        positions: place(|i, seq| i % seq),
+        lo: place(|i, seq| i / seq * seq),
+        hi: place(|i, _| i + 1),
+    }
+}
