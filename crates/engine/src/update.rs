@@ -172,7 +172,7 @@ impl Optimiser {
             return Err(Error::Layout("parameter or gradient"));
         }
         let Settings { beta1, beta2, momentum } = self.settings;
-        let correction = |beta: f32| (1.0 - f64::from(beta).powf(step as f64)) as f32;
+        let correction = |beta: f32| (1.0 - f64::from(beta).powf(step as f64)).recip() as f32;
         for flat in &self.adamw {
             let settings = optim::AdamW {
                 rate: rate * flat.rule.rate,

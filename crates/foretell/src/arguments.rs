@@ -1,0 +1,72 @@
+//! The command line.
+
+use crate::verb;
+use clap::{Args, Parser, Subcommand};
+
+/// What every verb takes.
+#[derive(Args, Clone, Debug)]
+pub struct Common {
+    /// Print JSON objects, one a line, for machines
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub json: bool,
+    /// Show no progress
+    #[arg(long, short, global = true, help_heading = "Everywhere")]
+    pub quiet: bool,
+    /// Threads [default: one a core]
+    #[arg(long, global = true, value_name = "N", help_heading = "Everywhere")]
+    pub threads: Option<usize>,
+    /// Instruction set: avx512, avx2, neon or portable [default: the best there is]
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Everywhere")]
+    pub isa: Option<String>,
+    /// Read options and settings from a TOML file
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub config: Option<std::path::PathBuf>,
+    /// Set an option or a setting, as if it stood in the file
+    #[arg(long, global = true, value_name = "KEY=VALUE", help_heading = "Everywhere")]
+    pub set: Vec<String>,
+}
+
+/// Know what a model will be before you pay for it.
+#[derive(Parser, Debug)]
+#[command(
+    name = "foretell",
+    version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("FORETELL_COMMIT"), ")"),
+    args_override_self = true,
+    max_term_width = 100,
+    after_help = "Begin with `foretell quickstart`."
+)]
+pub struct Arguments {
+    /// What every verb takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// The whole story on generated data, in about five minutes
+    Quickstart(verb::quickstart::Options),
+    /// Build, show and generate data
+    #[command(subcommand)]
+    Data(verb::data::Verb),
+    /// What a run would be and cost, without running it
+    Plan(verb::plan::Options),
+    /// Train a model
+    Train(verb::train::Options),
+    /// Go on with a run that was stopped or killed
+    Resume(verb::resume::Options),
+    /// Text from a model
+    Sample(verb::sample::Options),
+    /// Log-probabilities, bits per byte and per word of a text
+    Score(verb::score::Options),
+    /// Write a model as GGUF or safetensors
+    Export(verb::export::Options),
+    /// Measure this machine and this program
+    #[command(subcommand)]
+    Bench(verb::bench::Verb),
+    /// Completions for a shell
+    Completions(verb::completions::Options),
+}

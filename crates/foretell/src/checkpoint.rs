@@ -1,0 +1,122 @@
+//! The MODEL argument: a run, a checkpoint, a Hugging Face folder, or a `.gguf` file, the same for
+//! every verb.
+
+use crate::Failure;
+use anyhow::{Context, anyhow};
+use data::Tokenizer;
+use engine::{Layout, Store};
+use kernels::Map;
+use model::{Config, gguf, weights};
+use record::Run;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A model that was read.
+pub struct Model {
+    /// Its architecture.
+    pub config: Config,
+    /// Its weights.
+    pub params: Store,
+    /// Where it was found: the checkpoint's folder or the file.
+    pub path: PathBuf,
+    tokenizer: Option<Tokenizer>,
+}
+
+impl Model {
+    /// Reads configuration, weights and tokenizer.
+    pub fn open(path: &Path) -> Result<Model, Failure> {
+        if !path.exists() {
+            return Err(anyhow!("{}: there is no such file or folder", path.display()).into());
+        }
+        if path.is_file() {
+            return Model::open_gguf(path);
+        }
+        let folder = folder(path)?;
+        let bytes = read(&folder.join("config.json"))?;
+        let config = Config::from_json(&bytes).with_context(|| folder.display().to_string())?;
+        let mut params = store(&config)?;
+        weights::load(&mut params, &mut |name| {
+            let path = folder.join(name);
+            match path.exists() {
+                false => Ok(None),
+                true => {
+                    let file = File::open(path)?;
+                    let length = file.metadata()?.len();
+                    Ok(Some((Box::new(BufReader::new(file)), length)))
+                }
+            }
+        })
+        .with_context(|| folder.display().to_string())?;
+        let tokenizer = match folder.join("tokenizer.json").is_file() {
+            true => Some(Tokenizer::open(&folder)?),
+            false => None,
+        };
+        Model { config, params, path: folder, tokenizer }.checked()
+    }
+
+    fn open_gguf(path: &Path) -> Result<Model, Failure> {
+        let name = || path.display().to_string();
+        let map = Map::new(&File::open(path).with_context(name)?).with_context(name)?;
+        let file = gguf::Gguf::open(map.as_bytes()).with_context(name)?;
+        let config = file.config().with_context(name)?;
+        let mut params = store(&config)?;
+        file.fill(&mut params).with_context(name)?;
+        let words = file.vocabulary().with_context(name)?;
+        let tokenizer = data::tokenizer::from_vocabulary(&words.tokens, &words.merges, &words.kinds, &words.pre, words.eos)?;
+        Model { config, params, path: path.into(), tokenizer: Some(tokenizer) }.checked()
+    }
+
+    fn checked(self) -> Result<Model, Failure> {
+        let vocab = self.config.vocab_size;
+        match self.tokenizer.as_ref().map(Tokenizer::vocab_size).filter(|&tokens| tokens > vocab) {
+            None => Ok(self),
+            Some(tokens) => {
+                let path = self.path.display();
+                Err(anyhow!("{path}: the tokenizer has {tokens} tokens, the model {vocab}").into())
+            }
+        }
+    }
+
+    /// Its tokenizer, which text needs.
+    pub fn tokenizer(&self) -> Result<&Tokenizer, Failure> {
+        let missing = || anyhow!("{} has no tokenizer.json; text needs one", self.path.display());
+        Ok(self.tokenizer.as_ref().ok_or_else(missing)?)
+    }
+
+    /// Its tokenizer, if it has one.
+    pub fn tokenizer_if_any(&self) -> Option<&Tokenizer> {
+        self.tokenizer.as_ref()
+    }
+}
+
+/// The checkpoint of a run, or the folder itself.
+fn folder(path: &Path) -> Result<PathBuf, Failure> {
+    if path.join("config.json").is_file() {
+        return Ok(path.into());
+    }
+    if !path.join("run.toml").is_file() {
+        let text = "it holds neither run.toml (a run) nor config.json (a model)";
+        return Err(anyhow!("{}: {text}", path.display()).into());
+    }
+    let (latest, damaged) = Run::open(path)?.latest()?;
+    for error in &damaged {
+        eprintln!("note: {error}; the checkpoint before it is used");
+    }
+    match latest {
+        Some(latest) => Ok(latest.path),
+        None => Err(anyhow!("{}: the run has no complete checkpoint yet", path.display()).into()),
+    }
+}
+
+/// Zeroed weights of a configuration.
+pub fn store(config: &Config) -> Result<Store, Failure> {
+    let shapes = config.shapes();
+    let layout = Layout::new(shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))?;
+    Ok(Store::new(&Arc::new(layout))?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    Ok(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?)
+}

@@ -1,0 +1,140 @@
+//! `--config FILE` and `--set key=value`, the same for every verb.
+//!
+//! A key that is a long option of the verb stands for that option, which the command line then
+//! overrides. What remains are settings of the run (`width`, `optimiser.decay`, …), which `plan`,
+//! `train` and `quickstart` know and the other verbs refuse.
+
+use crate::Failure;
+use crate::arguments::Arguments;
+use clap::CommandFactory;
+use std::ffi::{OsStr, OsString};
+use toml::Value;
+
+/// Settings that are no options of the verb, in the order in which they apply.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Dotted name and value.
+    pub entries: Vec<(String, String)>,
+}
+
+impl Settings {
+    /// For verbs that know none.
+    pub fn refuse(&self) -> Result<(), Failure> {
+        match self.entries.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(Failure::Usage(format!("'{name}' is no setting of this command; see its --help"))),
+        }
+    }
+}
+
+/// Takes `--config` and `--set` out of the command line and puts options that they name behind the
+/// verb, before those that were typed.
+pub fn expand(arguments: impl IntoIterator<Item = OsString>) -> Result<(Vec<OsString>, Settings), String> {
+    let mut rest: Vec<OsString> = Vec::new();
+    let mut given: Vec<(String, String)> = Vec::new();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--" {
+            rest.push(argument);
+            rest.extend(arguments);
+            break;
+        }
+        let (name, inline) = match argument.to_str().and_then(|text| text.split_once('=')) {
+            Some((name, value)) => (OsStr::new(name).to_os_string(), Some(OsString::from(value))),
+            None => (argument.clone(), None),
+        };
+        let mut value = |what: &str| inline.clone().or_else(|| arguments.next()).ok_or(format!("{what} needs a value"));
+        if name == "--config" {
+            let path = value("--config")?;
+            let text = std::fs::read_to_string(&path).map_err(|e| format!("--config {}: {e}", path.display()))?;
+            let table: toml::Table = text.parse().map_err(|e| format!("--config {}: {e}", path.display()))?;
+            flatten("", &Value::Table(table), &mut given);
+        } else if name == "--set" {
+            let text = value("--set")?;
+            let pair = text.to_str().and_then(|text| text.split_once('='));
+            let (key, value) = pair.ok_or(format!("--set {}: write it as key=value", text.display()))?;
+            given.push((key.trim().to_string(), value.trim().to_string()));
+        } else {
+            rest.push(argument);
+        }
+    }
+    let (at, verb) = find_verb(&rest);
+    let mut options = Vec::new();
+    let mut settings = Settings::default();
+    for (name, value) in given {
+        let long = name.replace('_', "-");
+        let option = verb.get_arguments().find(|arg| arg.get_long() == Some(&long));
+        match option {
+            None => settings.entries.push((name, value)),
+            Some(option) if option.get_action().takes_values() => {
+                options.extend([format!("--{long}"), value].map(OsString::from));
+            }
+            Some(_) if value == "true" => options.push(format!("--{long}").into()),
+            Some(_) if value == "false" => {}
+            Some(_) => return Err(format!("{name} = {value}: it is true or false")),
+        }
+    }
+    rest.splice(at..at, options);
+    Ok((rest, settings))
+}
+
+/// The verb that is meant, and where in the command line its options may stand.
+fn find_verb(arguments: &[OsString]) -> (usize, clap::Command) {
+    let mut command = Arguments::command();
+    command.build();
+    let mut at = 1.min(arguments.len());
+    for (place, argument) in arguments.iter().enumerate().skip(1) {
+        let Some(sub) = argument.to_str().and_then(|name| command.find_subcommand(name)).cloned() else { continue };
+        (at, command) = (place + 1, sub);
+    }
+    (at, command)
+}
+
+/// A table as dotted names; a list stands for its elements one after the other if they are options, so
+/// it is written as TOML again.
+fn flatten(prefix: &str, value: &Value, into: &mut Vec<(String, String)>) {
+    match value {
+        Value::Table(table) => {
+            for (name, value) in table {
+                let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                flatten(&name, value, into);
+            }
+        }
+        Value::String(text) => into.push((prefix.into(), text.clone())),
+        other => into.push((prefix.into(), other.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(line: &str) -> Result<(String, Vec<(String, String)>), String> {
+        let (rest, settings) = expand(line.split(' ').map(OsString::from))?;
+        Ok((rest.iter().map(|a| a.to_str().unwrap()).collect::<Vec<_>>().join(" "), settings.entries))
+    }
+
+    #[test]
+    fn options_go_behind_their_verb_and_the_rest_is_kept() {
+        let (line, entries) = expanded("foretell data build x --set vocab=300 --set=out=d --strict").unwrap();
+        assert_eq!(line, "foretell data build --vocab 300 --out d x --strict");
+        assert!(entries.is_empty());
+        let (line, entries) = expanded("foretell train --set width=64 --set strict=1 --set threads=2").unwrap();
+        assert_eq!(line, "foretell train --threads 2");
+        assert_eq!(entries, [("width".into(), "64".into()), ("strict".into(), "1".into())]);
+        let (line, entries) = expanded("foretell train -- --set width=64").unwrap();
+        assert_eq!((line.as_str(), entries.len()), ("foretell train -- --set width=64", 0));
+        assert!(expanded("foretell train --set width").unwrap_err().contains("key=value"));
+        assert!(expanded("foretell train --set").unwrap_err().contains("needs a value"));
+        assert!(expanded("foretell train --config /nonexistent").unwrap_err().contains("/nonexistent"));
+    }
+
+    #[test]
+    fn tables_become_dotted_names() {
+        let table: toml::Table = "a = 1\n[b]\nc = 'x'\nd = [1, 2]\n[b.e]\nf = true".parse().unwrap();
+        let mut got = Vec::new();
+        flatten("", &Value::Table(table), &mut got);
+        let got: Vec<String> = got.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(got, ["a=1", "b.c=x", "b.d=[1, 2]", "b.e.f=true"]);
+    }
+}

@@ -1,0 +1,274 @@
+//! `data build`, `data inspect`, `data generate`.
+
+use crate::arguments::Common;
+use crate::progress::Progress;
+use crate::{Failure, machine, output, signals};
+use data::world::World;
+use data::{BuildConfig, Dataset, Error, HeldOutAction, InvalidUtf8, Order, Phase, Report, TokenizerChoice, inspect};
+use std::path::{Path, PathBuf};
+
+/// What to do with data.
+#[derive(clap::Subcommand, Debug)]
+pub enum Verb {
+    /// Text, JSONL and Parquet to a folder of tokens
+    Build(Build),
+    /// Show documents and rows as the model sees them
+    Inspect(Inspect),
+    /// Write the generated world of `quickstart` as ordinary files
+    Generate(Generate),
+}
+
+/// Options of `data build`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  foretell data build texts --out data/mine --vocab 4096
+  foretell data build 'books/*.jsonl.gz=3' code=1 --exclude '*test*' --out data/mix --tokenizer bytes")]
+pub struct Build {
+    /// Files, folders or globs (.txt .md .py … .jsonl .parquet, plain, .gz or .zst), each with =WEIGHT if
+    /// sources are to be mixed
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<String>,
+    /// Folder to make
+    #[arg(long, value_name = "DATA")]
+    pub out: PathBuf,
+    /// Globs of files and folders to leave out; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Train a byte-level BPE tokenizer with so many tokens
+    #[arg(long, value_name = "TOKENS", default_value_t = 4096)]
+    pub vocab: usize,
+    /// `bytes`, or a tokenizer.json (or its folder), instead of training one
+    #[arg(long, value_name = "FILE", conflicts_with = "vocab")]
+    pub tokenizer: Option<PathBuf>,
+    /// Bytes of text that a tokenizer is trained on
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
+    pub sample_bytes: usize,
+    /// Share of documents held out for evaluation, by their hash
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
+    pub holdout: f64,
+    /// Cut longer texts into documents of about so many bytes; 0: never
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 10)]
+    pub cut_bytes: usize,
+    /// Field or column of text in JSONL and Parquet
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    pub text_field: String,
+    /// Stop at the first malformed line or file, instead of counting and skipping it
+    #[arg(long)]
+    pub strict: bool,
+    /// Skip documents that are no UTF-8, instead of replacing what is not
+    #[arg(long)]
+    pub skip_invalid_utf8: bool,
+    /// Keep documents that occurred before
+    #[arg(long)]
+    pub keep_duplicates: bool,
+    /// A TOML file of words and patterns to leave out
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
+    /// A list of held-out items; documents that hold one are dropped
+    #[arg(long, value_name = "FILE")]
+    pub held_out: Option<PathBuf>,
+    /// Only name the documents that hold a held-out item
+    #[arg(long, requires = "held_out")]
+    pub report_held_out: bool,
+    /// Tokens after which a new file is begun
+    #[arg(long, value_name = "TOKENS", default_value_t = 1 << 28)]
+    pub shard_tokens: u64,
+    /// Replace a data folder that is there already
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Options of `data inspect`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  foretell data inspect data/real
+  foretell data inspect data/real --document 3 --tokens 40
+  foretell data inspect data/real --row 0 --seq 64
+  foretell data inspect data/real --verify")]
+pub struct Inspect {
+    /// A folder made by `data build`
+    pub data: PathBuf,
+    /// Show a document, counted from 0
+    #[arg(long, value_name = "N")]
+    pub document: Option<u64>,
+    /// Of the held-out split
+    #[arg(long)]
+    pub eval: bool,
+    /// Show a row of training as the model gets it
+    #[arg(long, value_name = "N", conflicts_with = "document")]
+    pub row: Option<u64>,
+    /// Tokens a row
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub seq: usize,
+    /// Seed of the order of rows
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Tokens of a document to show
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub tokens: usize,
+    /// Compare every file with its hash, and prove that nothing held out is trained on
+    #[arg(long)]
+    pub verify: bool,
+}
+
+/// Options of `data generate`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  foretell data generate --bytes 20000000 --out world")]
+pub struct Generate {
+    /// Folder to write to
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// Bytes of text
+    #[arg(long, value_name = "N", default_value_t = 20_000_000)]
+    pub bytes: u64,
+    /// Another seed is another world
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Replace the file if it is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Runs the verb.
+pub fn run(verb: &Verb, common: &Common) -> Result<(), Failure> {
+    match verb {
+        Verb::Build(options) => run_build(options, common),
+        Verb::Inspect(options) => run_inspect(options, common),
+        Verb::Generate(options) => {
+            let path = generate(&options.out, options.seed, options.bytes, options.force, common)?;
+            let bytes = std::fs::metadata(&path)?.len();
+            let summary = serde_json::json!({"out": path, "bytes": bytes, "seed": options.seed});
+            Ok(output::either(common, &summary, || format!("{}: {:.1} MB\n", path.display(), bytes as f64 / 1e6))?)
+        }
+    }
+}
+
+fn run_build(options: &Build, common: &Common) -> Result<(), Failure> {
+    let sources = options.sources.iter().map(|text| text.parse()).collect::<data::Result<_>>();
+    let tokenizer = match &options.tokenizer {
+        None => TokenizerChoice::Train(options.vocab),
+        Some(path) if path == Path::new("bytes") => TokenizerChoice::Bytes,
+        Some(path) => TokenizerChoice::File(path.clone()),
+    };
+    let config = BuildConfig {
+        sources: sources.map_err(usage)?,
+        exclude: options.exclude.clone(),
+        tokenizer,
+        sample_bytes: options.sample_bytes,
+        holdout: options.holdout,
+        cut_bytes: options.cut_bytes,
+        text_field: options.text_field.clone(),
+        invalid_utf8: if options.skip_invalid_utf8 { InvalidUtf8::Skip } else { InvalidUtf8::Replace },
+        strict: options.strict,
+        keep_duplicates: options.keep_duplicates,
+        rules: options.rules.clone(),
+        held_out: options.held_out.clone(),
+        held_out_action: if options.report_held_out { HeldOutAction::Report } else { HeldOutAction::Drop },
+        shard_tokens: options.shard_tokens,
+        threads: machine::threads(common)?,
+        force: options.force,
+        ..BuildConfig::default()
+    };
+    let report = build(&config, &options.out, common)?;
+    Ok(output::either(common, &report.manifest, || summary(&options.out, &report))?)
+}
+
+fn usage(error: Error) -> Failure {
+    match error {
+        Error::Config(what) => Failure::Usage(what),
+        other => other.into(),
+    }
+}
+
+/// Builds a data folder, with a progress bar.
+pub fn build(config: &BuildConfig, out: &Path, common: &Common) -> Result<Report, Failure> {
+    let stop = signals::stop()?;
+    let mut progress = Progress::new("data", 0, common.quiet || common.json);
+    let result = data::build_until(config, out, &stop, &mut |now| {
+        progress.set_length(now.bytes_total);
+        progress.show(now.bytes_done, || {
+            let what = match now.phase {
+                Phase::Sampling => "reading a sample",
+                Phase::Training => "training the tokenizer",
+                Phase::Encoding => "encoding",
+                Phase::Publishing => "writing",
+            };
+            format!("bytes: {what}, {} documents", now.documents)
+        });
+    });
+    progress.end();
+    match result {
+        Err(Error::Stopped) => Err(Failure::Interrupted(Error::Stopped.to_string())),
+        Err(error) => Err(usage(error)),
+        Ok(report) => {
+            report.notes.iter().for_each(|note| eprintln!("note: {note}"));
+            Ok(report)
+        }
+    }
+}
+
+/// What was built, for people.
+pub fn summary(out: &Path, report: &Report) -> String {
+    let manifest = &report.manifest;
+    let counts = &manifest.counts;
+    let mut text = format!("{}: vocabulary of {}\n", out.display(), manifest.tokenizer.vocab_size);
+    for (name, split) in [("train", &manifest.train), ("held out", &manifest.eval)] {
+        text += &format!(
+            "  {name:<9} {:>9} documents {:>12} tokens {:>12} bytes  {:.2} bytes a token\n",
+            split.documents,
+            split.tokens,
+            split.bytes,
+            split.bytes as f64 / split.tokens.max(1) as f64
+        );
+    }
+    let dropped: u64 = counts.dropped.values().sum();
+    text += &format!(
+        "  left out: {} duplicates, {} empty, {} malformed, {dropped} by rules and held-out items\n",
+        counts.duplicates, counts.empty, counts.malformed
+    );
+    for place in counts.places.iter().take(5) {
+        text += &format!("  {place}\n");
+    }
+    text
+}
+
+fn run_inspect(options: &Inspect, common: &Common) -> Result<(), Failure> {
+    let dataset = Dataset::open(&options.data)?;
+    if options.verify {
+        dataset.verify()?;
+        dataset.verify_split()?;
+        let text = || "every file is as it was written, and no held-out document is trained on\n".to_string();
+        return Ok(output::either(common, &serde_json::json!({"verified": true}), text)?);
+    }
+    if let Some(number) = options.document {
+        let view = inspect::document(&dataset, options.eval, number, options.tokens).map_err(usage)?;
+        return Ok(output::either(common, &view, || view.to_string())?);
+    }
+    if let Some(row) = options.row {
+        let split = if options.eval { dataset.eval() } else { dataset.train() };
+        let order = Order::new(split.clone(), options.seed, options.seq).map_err(usage)?;
+        let mut batch = data::Batch::new();
+        order.rows(row, 1, &mut batch)?;
+        for view in inspect::rows(dataset.tokenizer(), &batch, row) {
+            output::either(common, &view, || view.to_string())?;
+        }
+        return Ok(());
+    }
+    let report = Report { manifest: dataset.manifest().clone(), notes: Vec::new() };
+    Ok(output::either(common, &report.manifest, || {
+        let sources = report.manifest.sources.iter().map(|source| {
+            format!("  source    {:>9} files {:>22} bytes  {}\n", source.files, source.file_bytes, source.path)
+        });
+        summary(&options.data, &report) + &sources.collect::<String>()
+    })?)
+}
+
+/// Writes the generated world.
+pub fn generate(folder: &Path, seed: u64, bytes: u64, force: bool, common: &Common) -> Result<PathBuf, Failure> {
+    let mut progress = Progress::new("world", bytes, common.quiet || common.json);
+    let path = data::world::generate(folder, &World::new(seed), bytes, force, &mut |done| {
+        progress.show(done, || "bytes".into());
+    });
+    progress.end();
+    Ok(path?)
+}

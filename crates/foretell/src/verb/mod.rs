@@ -1,0 +1,12 @@
+//! One file a verb: options, and what they do.
+
+pub mod bench;
+pub mod completions;
+pub mod data;
+pub mod export;
+pub mod plan;
+pub mod quickstart;
+pub mod resume;
+pub mod sample;
+pub mod score;
+pub mod train;

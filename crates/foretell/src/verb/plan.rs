@@ -1,0 +1,136 @@
+//! `plan`: what a run would be and cost, without running it.
+
+use crate::arguments::Common;
+use crate::settings::Settings;
+use crate::{Failure, machine, output};
+use anyhow::anyhow;
+use data::Dataset;
+use engine::CpuDevice;
+use plan::{Adjust, Budget, Corpus, Plan, Probe, Request};
+use std::path::PathBuf;
+use train::TrainConfig;
+
+/// Options of `plan`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  foretell plan --data data/real --budget 20m
+  foretell plan --vocab 4096 --budget N=1e7 --set tokens_per_parameter=40 --json")]
+pub struct Options {
+    /// A folder made by `data build`
+    #[arg(long, value_name = "DATA", required_unless_present = "vocab")]
+    pub data: Option<PathBuf>,
+    /// Vocabulary, to plan without data
+    #[arg(long, value_name = "TOKENS", conflicts_with = "data")]
+    pub vocab: Option<usize>,
+    /// How much: a time (20m), FLOP (1e14), or a size (N=1e6,D=2e7)
+    #[arg(long, value_name = "BUDGET")]
+    pub budget: String,
+}
+
+/// Prints the plan.
+pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<(), Failure> {
+    let corpus = match (&options.data, options.vocab) {
+        (Some(path), _) => Corpus::of(&Dataset::open(path)?),
+        (None, Some(vocab)) => Corpus {
+            vocab,
+            eos: None,
+            train_tokens: None,
+            eval_tokens: u64::MAX,
+            data: train::DataConfig { path: "none".into(), hash: String::new(), eval_hash: String::new() },
+        },
+        (None, None) => return Err(Failure::Usage("--data or --vocab is needed".into())),
+    };
+    let device = machine::device(common)?;
+    let plan = make(&corpus, &options.budget, settings, &device, None)?;
+    Ok(output::either(common, &plan, || format!("A run of {}:\n{plan}", plan.budget))?)
+}
+
+/// Settings that are fields of the configuration, applied to what the rules make.
+#[derive(Debug)]
+struct Fields {
+    fields: Vec<(String, String)>,
+    init: Option<model::Config>,
+}
+
+impl Adjust for Fields {
+    fn adjust(&self, mut config: TrainConfig) -> plan::Result<TrainConfig> {
+        if let Some(init) = &self.init {
+            config.model = init.clone();
+        }
+        set_fields(&config, &self.fields).map_err(|(name, value, reason)| plan::Error::Setting { name, value, reason })
+    }
+}
+
+/// Overwrites fields by their dotted names; an error is the field, its value, and what is wrong.
+pub fn set_fields(
+    config: &TrainConfig,
+    fields: &[(String, String)],
+) -> Result<TrainConfig, (String, String, String)> {
+    let mut changed = config.clone();
+    for (name, value) in fields {
+        let refuse = |reason: String| (name.clone(), value.clone(), reason);
+        let mut whole = toml::Value::try_from(&changed).map_err(|e| refuse(e.to_string()))?;
+        let mut place = Some(&mut whole);
+        for part in name.split('.') {
+            place = place.and_then(|value| value.as_table_mut()).and_then(|table| table.get_mut(part));
+        }
+        let place = place.ok_or_else(|| refuse("there is no such setting; run.toml shows what there is".into()))?;
+        *place = match &place {
+            toml::Value::String(_) => toml::Value::String(value.clone()),
+            toml::Value::Float(_) => value.parse().map(toml::Value::Float).map_err(|_| refuse("it is no number".into()))?,
+            _ => format!("x = {value}")
+                .parse::<toml::Table>()
+                .ok()
+                .and_then(|mut table| table.remove("x"))
+                .ok_or_else(|| refuse("it is no value that TOML knows".into()))?,
+        };
+        changed = whole.try_into().map_err(|e: toml::de::Error| refuse(e.message().trim().to_string()))?;
+    }
+    Ok(changed)
+}
+
+/// Resolves a budget under the settings.
+pub fn make(
+    corpus: &Corpus,
+    budget: &str,
+    settings: &Settings,
+    device: &CpuDevice,
+    init: Option<&model::Config>,
+) -> Result<Plan, Failure> {
+    let budget: Budget = budget.parse().map_err(|e: plan::Error| Failure::Usage(e.to_string()))?;
+    let mut fixed = plan::Settings::default();
+    let mut fields = Vec::new();
+    if let Some(init) = init {
+        for (name, value) in [
+            ("width", init.hidden_size),
+            ("layers", init.num_hidden_layers),
+            ("heads", init.num_attention_heads),
+            ("kv_heads", init.num_key_value_heads),
+            ("head_dim", init.head_dim),
+            ("ffn", init.intermediate_size),
+            ("seq", init.max_position_embeddings),
+        ] {
+            fixed.set(name, &value.to_string())?;
+        }
+        fixed.tied = Some(init.tie_word_embeddings);
+        if init.vocab_size < corpus.vocab {
+            return Err(anyhow!("the model has {} tokens, the data's tokenizer {}", init.vocab_size, corpus.vocab).into());
+        }
+    }
+    for (name, value) in &settings.entries {
+        let known = fixed.set(name, value).map_err(|e| Failure::Usage(e.to_string()))?;
+        if !known {
+            fields.push((name.clone(), value.clone()));
+        }
+    }
+    let adjust = Fields { fields, init: init.cloned() };
+    let probe = Probe::measure(device)?;
+    let request =
+        Request { budget, settings: &fixed, corpus, adjust: &adjust, available: machine::available() };
+    let mut plan = Plan::make(&request, &probe, device).map_err(|error| match error {
+        plan::Error::Setting { .. } => Failure::Usage(error.to_string()),
+        other => other.into(),
+    })?;
+    plan.config.origin.version = machine::version();
+    Ok(plan)
+}

@@ -1,0 +1,130 @@
+//! `sample`: text from a model.
+
+use crate::arguments::Common;
+use crate::checkpoint::Model;
+use crate::{Failure, machine, output, signals};
+use generate::{Capacity, Completion, Finish, Generator, Request, Sampling};
+use serde::Serialize;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Options of `sample`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  foretell sample runs/first --prompt \"The meaning of\" --temperature 0.8
+  foretell sample first.gguf --prompt \"def \" --temperature 0 --tokens 40 --logprobs 3 --json")]
+pub struct Options {
+    /// A run, a checkpoint, a Hugging Face folder, or a .gguf file
+    pub model: PathBuf,
+    /// What to continue; empty: a new document
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub prompt: String,
+    /// Most tokens to draw [default: as many as the context holds, at most 200]
+    #[arg(long, value_name = "N")]
+    pub tokens: Option<usize>,
+    /// How many texts
+    #[arg(long, short, value_name = "N", default_value_t = 1)]
+    pub number: usize,
+    /// Divides the logits; 0 takes the most probable token
+    #[arg(long, value_name = "T", default_value_t = 1.0)]
+    pub temperature: f32,
+    /// Only the K most probable tokens; 0: all
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub top_k: usize,
+    /// Only the fewest tokens that have this probability together
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    pub top_p: f32,
+    /// Only tokens at least this share as probable as the most probable
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    pub min_p: f32,
+    /// Makes tokens that occurred less probable; 1: not
+    #[arg(long, value_name = "R", default_value_t = 1.0)]
+    pub repetition_penalty: f32,
+    /// Ends the text, and does not belong to it; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub stop: Vec<String>,
+    /// Seed of the draws
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// With --json: log-probabilities of what was drawn, and of this many most probable tokens
+    #[arg(long, value_name = "N", requires = "json")]
+    pub logprobs: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Text<'a> {
+    prompt: &'a str,
+    #[serde(flatten)]
+    completion: &'a Completion,
+}
+
+/// Prints texts; a single one appears as it is drawn.
+pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
+    let stop = signals::stop()?;
+    let model = Model::open(&options.model)?;
+    let tokenizer = model.tokenizer()?;
+    let prompt = generate::prompt(tokenizer, &options.prompt)?;
+    let context = model.config.max_position_embeddings;
+    let sampling = Sampling {
+        temperature: options.temperature,
+        top_k: options.top_k,
+        top_p: options.top_p,
+        min_p: options.min_p,
+        repetition_penalty: options.repetition_penalty,
+        seed: options.seed,
+        ..Sampling::default()
+    };
+    let room = context.saturating_sub(prompt.len());
+    let max_tokens = Some(options.tokens.unwrap_or(room.clamp(1, 200)));
+    let request = |sequence: usize| Request {
+        max_tokens,
+        sampling: sampling.clone(),
+        stop: options.stop.clone(),
+        logprobs: options.logprobs,
+        sequence: sequence as u64,
+        ..Request::new(tokenizer, prompt.clone())
+    };
+    let requests: Vec<Request> = (0..options.number).map(request).collect();
+    let usage = |e: generate::Error| match e {
+        generate::Error::Setting { .. } => Failure::Usage(e.to_string()),
+        other => other.into(),
+    };
+    if let Some(first) = requests.first() {
+        first.check(model.config.vocab_size, context).map_err(usage)?;
+    }
+    let drawn = prompt.len() + max_tokens.unwrap_or(0);
+    let capacity = Capacity { sequences: options.number.clamp(1, 16), context: drawn.min(context), chunk: 256 };
+    let device = Arc::new(machine::device(common)?);
+    let mut generator = Generator::new(device, &model.config, model.params.layout(), capacity)?;
+    let streamed = options.number == 1 && !common.json;
+    if streamed {
+        output::text(&options.prompt)?;
+    }
+    let mut failed = Ok(());
+    let completions = generator.generate(&model.params, tokenizer, requests, &mut |_, update| {
+        if streamed {
+            failed = output::text(&update.text);
+        }
+        match failed.is_err() || signals::stopping(&stop) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    failed?;
+    let completions = completions.map_err(usage)?;
+    if completions.iter().any(|completion| completion.finish == Some(Finish::NotFinite)) {
+        return Err(anyhow::anyhow!("{}: the model's logits are no numbers", model.path.display()).into());
+    }
+    for (number, completion) in completions.iter().enumerate() {
+        match (common.json, streamed) {
+            (true, _) => output::json(&Text { prompt: &options.prompt, completion })?,
+            (false, true) => output::text("\n")?,
+            (false, false) => output::text(&format!("--- {number}\n{}{}\n", options.prompt, completion.text))?,
+        }
+    }
+    match signals::stopping(&stop) {
+        true => Err(Failure::Interrupted("stopped".into())),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,294 @@
+//! `train`: a plan, then the run. `resume` goes on with the same loop.
+
+use crate::arguments::Common;
+use crate::checkpoint::Model;
+use crate::progress::Progress;
+use crate::settings::Settings;
+use crate::{Failure, machine, output, signals};
+use anyhow::anyhow;
+use data::Dataset;
+use engine::{CpuDevice, Store};
+use generate::{Capacity, Generator, Request, Sampling};
+use plan::Corpus;
+use record::{Files, RunWriter};
+use serde::Serialize;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use train::{EvalLine, Events, Outcome, SampleLine, Session, StepLine, TrainConfig};
+
+/// Options of `train`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  foretell train --data data/real --budget 20m --out runs/first
+  foretell train --data data/real --budget N=1e6 --out runs/muon --set optimiser.matrices=muon
+  foretell train --config runs/first/run.toml --out runs/again
+
+Settings (--set): width layers heads kv_heads head_dim ffn seq tied rows micro_rows steps
+learning_rate warmup_steps eval_tokens evals tokens_per_parameter max_epochs, and every field of
+run.toml by its dotted name (seed, optimiser.decay, schedule.kind, samples.prompts, …).")]
+pub struct Options {
+    /// A folder made by `data build`
+    #[arg(long, value_name = "DATA")]
+    pub data: Option<PathBuf>,
+    /// How much: a time (20m), FLOP (1e14), or a size (N=1e6,D=2e7)
+    #[arg(long, value_name = "BUDGET")]
+    pub budget: Option<String>,
+    /// Folder of the run
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// Begin with the weights of this model (weights only)
+    #[arg(long, value_name = "MODEL")]
+    pub init_from: Option<PathBuf>,
+    /// Ranks in this process: a power of two that divides the micro-batches
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub ranks: usize,
+    /// Write event files for TensorBoard
+    #[arg(long)]
+    pub tensorboard: bool,
+}
+
+/// Plans and trains.
+pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<(), Failure> {
+    let initial = options.init_from.as_deref().map(Model::open).transpose()?;
+    let mut config = match &options.budget {
+        Some(budget) => planned(options, common, settings, budget, initial.as_ref())?,
+        None => stated(options, settings)?,
+    };
+    config.machine.ranks = options.ranks;
+    config.machine.threads = common.threads.unwrap_or(0);
+    config.machine.isa = common.isa.clone().unwrap_or_default();
+    config.machine.tensorboard = options.tensorboard;
+    config.origin.version = machine::version();
+    if let Some(model) = &initial {
+        config.origin.init_from = model.path.display().to_string();
+    }
+    config.check().map_err(|e| Failure::Usage(e.to_string()))?;
+    let dataset = Dataset::open(&config.data.path)?;
+    let writer = RunWriter::create(&options.out, &config.to_toml()?, Files::new())?;
+    go(&config, &dataset, &writer, initial.as_ref().map(|model| &model.params), common)
+}
+
+/// The configuration that a budget buys.
+fn planned(
+    options: &Options,
+    common: &Common,
+    settings: &Settings,
+    budget: &str,
+    initial: Option<&Model>,
+) -> Result<TrainConfig, Failure> {
+    let Some(data) = &options.data else {
+        return Err(Failure::Usage("--data is needed: a folder made by `foretell data build`".into()));
+    };
+    // Refused before a minute is spent on planning.
+    if options.out.join("run.toml").exists() {
+        return Err(record::Error::Exists { path: options.out.clone() }.into());
+    }
+    let dataset = Dataset::open(data)?;
+    let device = machine::device(common)?;
+    let mut ranked = settings.clone();
+    ranked.entries.push(("machine.ranks".into(), options.ranks.to_string()));
+    let plan = super::plan::make(&Corpus::of(&dataset), budget, &ranked, &device, initial.map(|model| &model.config))?;
+    match common.json {
+        true => output::json(&serde_json::json!({"plan": plan}))?,
+        false if !common.quiet => eprint!("The plan:\n{plan}"),
+        false => {}
+    }
+    Ok(plan.config)
+}
+
+/// A configuration given as a whole, as `run.toml` of another run.
+fn stated(options: &Options, settings: &Settings) -> Result<TrainConfig, Failure> {
+    if settings.entries.is_empty() {
+        return Err(Failure::Usage("--budget is needed, or --config with the run.toml of another run".into()));
+    }
+    let mut table = toml::Table::new();
+    for (name, value) in &settings.entries {
+        let mut place = &mut table;
+        let mut parts = name.split('.').peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                let parsed = format!("x = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("x"));
+                place.insert(part.into(), parsed.unwrap_or_else(|| toml::Value::String(value.clone())));
+                break;
+            }
+            let inner = place.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            place = inner.as_table_mut().ok_or_else(|| Failure::Usage(format!("{name}: {part} is no table")))?;
+        }
+    }
+    let text = table.to_string();
+    let mut config = TrainConfig::from_toml(&text, Path::new("--config and --set")).map_err(|e| {
+        Failure::Usage(format!("{e}\n(without --budget, all of run.toml must be given)"))
+    })?;
+    if let Some(data) = &options.data {
+        config.data.path.clone_from(data);
+    }
+    Ok(config)
+}
+
+/// One device a rank: they share the threads.
+pub fn devices(config: &TrainConfig, common: &Common) -> Result<Vec<CpuDevice>, Failure> {
+    let ranks = config.ranks();
+    let each = (machine::threads(common)? / ranks).max(1);
+    (0..ranks).map(|_| machine::device_of(common, each)).collect()
+}
+
+/// Runs to the end, or to the next signal.
+pub fn go(
+    config: &TrainConfig,
+    dataset: &Dataset,
+    writer: &RunWriter,
+    initial: Option<&Store>,
+    common: &Common,
+) -> Result<(), Failure> {
+    let stop = signals::stop()?;
+    let devices = devices(config, common)?;
+    let peak = plan::peak(&devices[0], Duration::from_millis(8)) * devices.len() as f64;
+    let stop = || signals::stopping(&stop);
+    let session = Session { config, dataset, writer, devices: &devices, peak, initial, stop: &stop };
+    let mut display = Display::new(config, dataset, devices[0].clone(), common);
+    let outcome = train::train(&session, &mut display);
+    display.progress.end();
+    finish(writer.run().path(), outcome?, common)
+}
+
+fn finish(path: &Path, outcome: Outcome, common: &Common) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Summary<'a> {
+        run: &'a Path,
+        done: bool,
+        step: u64,
+        tokens: u64,
+        seconds: f64,
+        loss: Option<f64>,
+        bits_per_byte: Option<f64>,
+        bits_per_word: Option<f64>,
+    }
+    let state = outcome.state;
+    let last = outcome.last;
+    let summary = Summary {
+        run: path,
+        done: outcome.done,
+        step: state.step,
+        tokens: state.tokens,
+        seconds: state.seconds,
+        loss: last.map(|l| l.loss),
+        bits_per_byte: last.map(|l| l.bits_per_byte),
+        bits_per_word: last.map(|l| l.bits_per_word),
+    };
+    if common.json {
+        output::json(&summary)?;
+    }
+    let path = path.display();
+    if !outcome.done {
+        let text = format!("stopped after step {} and saved; go on with: foretell resume {path}", state.step);
+        return Err(Failure::Interrupted(text));
+    }
+    match last {
+        Some(last) if !common.json => output::text(&format!(
+            "done: {} steps, {} tokens in {:.1} s; held-out loss {:.4} nats a token, {:.4} bits a byte\n\
+             try: foretell sample {path} --prompt \"The\"\n",
+            state.step, state.tokens, state.seconds, last.loss, last.bits_per_byte
+        ))?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Shows a run on the terminal, or as JSON.
+struct Display<'a> {
+    config: &'a TrainConfig,
+    dataset: &'a Dataset,
+    device: CpuDevice,
+    json: bool,
+    quiet: bool,
+    progress: Progress,
+    last: Option<EvalLine>,
+}
+
+impl<'a> Display<'a> {
+    fn new(config: &'a TrainConfig, dataset: &'a Dataset, device: CpuDevice, common: &Common) -> Display<'a> {
+        let quiet = common.quiet || common.json;
+        let progress = Progress::new("train", config.steps, quiet);
+        Display { config, dataset, device, json: common.json, quiet, progress, last: None }
+    }
+
+    /// Continues the configured prompts.
+    fn texts(&self, step: u64, params: &Store) -> generate::Result<Vec<SampleLine>> {
+        let (samples, tokenizer) = (&self.config.samples, self.dataset.tokenizer());
+        let mut requests = Vec::new();
+        for prompt in &samples.prompts {
+            let tokens = generate::prompt(tokenizer, prompt)?;
+            let room = self.config.seq().saturating_sub(tokens.len());
+            let sampling = Sampling { temperature: 0.8, seed: self.config.seed, ..Sampling::default() };
+            let max_tokens = Some(samples.tokens.min(room));
+            requests.push(Request { max_tokens, sampling, ..Request::new(tokenizer, tokens) });
+        }
+        let longest = requests.iter().map(|r| r.prompt.len()).max().unwrap_or(0);
+        let context = (longest + samples.tokens).min(self.config.seq());
+        let capacity = Capacity { sequences: 1, context, chunk: 32 };
+        let device = Arc::new(self.device.clone());
+        let mut generator = Generator::new(device, &self.config.model, params.layout(), capacity)?;
+        let texts = generator.generate(params, tokenizer, requests, &mut |_, _| ControlFlow::Continue(()))?;
+        let line = |(prompt, text): (&String, generate::Completion)| SampleLine { step, prompt: prompt.clone(), text: text.text };
+        Ok(samples.prompts.iter().zip(texts).map(line).collect())
+    }
+}
+
+impl Events for Display<'_> {
+    fn step(&mut self, line: &StepLine) {
+        if self.json {
+            // A reader that went away does not stop the training.
+            let _ = output::json(line);
+        }
+        let last = self.last;
+        self.progress.show(line.step, || {
+            let held = last.map_or(String::new(), |l| format!(" (held-out {:.3} bits a byte)", l.bits_per_byte));
+            format!(
+                "loss {:.3}{held} {} tokens/s {:.0} % of peak",
+                line.loss.unwrap_or(f64::NAN),
+                thousands(line.tokens_per_s),
+                100.0 * line.share_of_peak
+            )
+        });
+    }
+
+    fn evaluated(&mut self, line: &EvalLine) {
+        self.last = Some(*line);
+        if self.json {
+            let _ = output::json(line);
+        } else if !self.quiet {
+            let EvalLine { step, loss, bits_per_byte, .. } = line;
+            self.progress.note(&format!("step {step}: held-out loss {loss:.4} nats a token, {bits_per_byte:.4} bits a byte"));
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        self.progress.note(&format!("note: {text}"));
+    }
+
+    fn samples(&mut self, step: u64, params: &Store) -> train::Result<Vec<SampleLine>> {
+        if self.config.samples.prompts.is_empty() || self.config.samples.tokens == 0 {
+            return Ok(Vec::new());
+        }
+        self.texts(step, params).map_err(|e| train::Error::Samples { step, reason: e.to_string() })
+    }
+}
+
+fn thousands(x: f64) -> String {
+    match x >= 1e4 {
+        true => format!("{:.1} k", x / 1e3),
+        false => format!("{x:.0}"),
+    }
+}
+
+/// Opens a run's data, wherever the run was begun.
+pub fn open_data(config: &TrainConfig, other: Option<&Path>) -> Result<Dataset, Failure> {
+    let path = other.unwrap_or(&config.data.path);
+    if !path.exists() {
+        let text = "the data of the run is not there; give its folder with --data";
+        return Err(anyhow!("{}: {text}", path.display()).into());
+    }
+    Ok(Dataset::open(path)?)
+}
