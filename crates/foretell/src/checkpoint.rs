@@ -4,6 +4,7 @@
 use crate::Failure;
 use anyhow::{Context, anyhow};
 use data::Tokenizer;
+use data::tokenizer::Words;
 use engine::{Layout, Store};
 use kernels::Map;
 use model::{Config, gguf, weights};
@@ -64,7 +65,9 @@ impl Model {
         let mut params = store(&config)?;
         file.fill(&mut params).with_context(name)?;
         let words = file.vocabulary().with_context(name)?;
-        let tokenizer = data::tokenizer::from_vocabulary(&words.tokens, &words.merges, &words.kinds, &words.pre, words.eos)?;
+        let reserved = words.kinds.iter().map(|&kind| kind != 1).collect();
+        let gguf::Vocabulary { tokens, merges, pre, eos, .. } = words;
+        let tokenizer = Tokenizer::from_words(&Words { tokens, merges, reserved, pre, eos })?;
         Model { config, params, path: path.into(), tokenizer: Some(tokenizer) }.checked()
     }
 

@@ -1,5 +1,7 @@
 //! `foretell`: know what a model will be before you pay for it. The command line: one file a verb.
 #![forbid(unsafe_code)]
+// A program exports nothing; `pub` says what the other files of it use.
+#![allow(unreachable_pub)]
 
 mod arguments;
 mod checkpoint;

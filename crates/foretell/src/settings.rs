@@ -22,7 +22,9 @@ impl Settings {
     pub fn refuse(&self) -> Result<(), Failure> {
         match self.entries.first() {
             None => Ok(()),
-            Some((name, _)) => Err(Failure::Usage(format!("'{name}' is no setting of this command; see its --help"))),
+            Some((name, _)) => {
+                Err(Failure::Usage(format!("'{name}' is no setting of this command; see its --help")))
+            }
         }
     }
 }
@@ -43,10 +45,12 @@ pub fn expand(arguments: impl IntoIterator<Item = OsString>) -> Result<(Vec<OsSt
             Some((name, value)) => (OsStr::new(name).to_os_string(), Some(OsString::from(value))),
             None => (argument.clone(), None),
         };
-        let mut value = |what: &str| inline.clone().or_else(|| arguments.next()).ok_or(format!("{what} needs a value"));
+        let mut value =
+            |what: &str| inline.clone().or_else(|| arguments.next()).ok_or(format!("{what} needs a value"));
         if name == "--config" {
             let path = value("--config")?;
-            let text = std::fs::read_to_string(&path).map_err(|e| format!("--config {}: {e}", path.display()))?;
+            let text =
+                std::fs::read_to_string(&path).map_err(|e| format!("--config {}: {e}", path.display()))?;
             let table: toml::Table = text.parse().map_err(|e| format!("--config {}: {e}", path.display()))?;
             flatten("", &Value::Table(table), &mut given);
         } else if name == "--set" {
@@ -84,7 +88,9 @@ fn find_verb(arguments: &[OsString]) -> (usize, clap::Command) {
     command.build();
     let mut at = 1.min(arguments.len());
     for (place, argument) in arguments.iter().enumerate().skip(1) {
-        let Some(sub) = argument.to_str().and_then(|name| command.find_subcommand(name)).cloned() else { continue };
+        let Some(sub) = argument.to_str().and_then(|name| command.find_subcommand(name)).cloned() else {
+            continue;
+        };
         (at, command) = (place + 1, sub);
     }
     (at, command)
@@ -119,7 +125,8 @@ mod tests {
         let (line, entries) = expanded("foretell data build x --set vocab=300 --set=out=d --strict").unwrap();
         assert_eq!(line, "foretell data build --vocab 300 --out d x --strict");
         assert!(entries.is_empty());
-        let (line, entries) = expanded("foretell train --set width=64 --set strict=1 --set threads=2").unwrap();
+        let (line, entries) =
+            expanded("foretell train --set width=64 --set strict=1 --set threads=2").unwrap();
         assert_eq!(line, "foretell train --threads 2");
         assert_eq!(entries, [("width".into(), "64".into()), ("strict".into(), "1".into())]);
         let (line, entries) = expanded("foretell train -- --set width=64").unwrap();

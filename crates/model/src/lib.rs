@@ -11,5 +11,5 @@ pub mod parametrisation;
 pub mod weights;
 
 pub use config::{Config, Sizes};
-pub use gpt::{DecodeGraph, ScoreGraph, TrainGraph};
 pub use error::Error;
+pub use gpt::{DecodeGraph, ScoreGraph, TrainGraph};

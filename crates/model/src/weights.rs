@@ -174,7 +174,9 @@ pub fn read(
             "BF16" => Storage::Bf16,
             "F16" => Storage::F16,
             other => {
-                return Err(wrong(format!("tensor {name} is of type {other}; F32, BF16 and F16 can be read")));
+                return Err(wrong(format!(
+                    "tensor {name} is of type {other}; F32, BF16 and F16 can be read"
+                )));
             }
         };
         let expected = store.layout().shape(inner).unwrap_or_default();

@@ -10,12 +10,14 @@ mod bytes;
 mod file;
 mod pretokenize;
 mod train;
+mod words;
 
 use std::fs;
 use std::path::Path;
 
 pub use pretokenize::SplitRule;
 pub(crate) use train::SMALLEST;
+pub use words::Words;
 
 use crate::document::Special;
 use crate::error::{Error, Result};

@@ -6,7 +6,7 @@ use tokenizers::{AddedToken, Trainer};
 
 use super::bytes::byte_characters;
 use super::file::pretty;
-use super::pretokenize::{QWEN2_PATTERN, SplitRule};
+use super::pretokenize::{LLAMA3_PATTERN, QWEN2_PATTERN, SplitRule};
 use crate::document::Special;
 use crate::error::{Error, Result};
 
@@ -49,14 +49,7 @@ pub(super) fn train_json<S: AsRef<str> + Send>(
     if let Some(fields) = model.as_object_mut() {
         fields.retain(|_, value| !value.is_null());
     }
-    let split = json!({
-        "type": "Split",
-        "pattern": { "Regex": QWEN2_PATTERN },
-        "behavior": "Isolated",
-        "invert": false,
-    });
-    let bytes = byte_level(false);
-    Ok(whole(model, json!({ "type": "Sequence", "pretokenizers": [split, bytes] }), 0))
+    Ok(file_of(model, SplitRule::Qwen2, &reserved(0)))
 }
 
 /// `tokenizer.json` of the tokenizer of bytes: an ordinary byte-level BPE without merges.
@@ -70,7 +63,7 @@ pub(super) fn bytes_json() -> Vec<u8> {
         vocabulary.insert(special.as_str().into(), json!(256 + at));
     }
     let model = json!({ "type": "BPE", "vocab": vocabulary, "merges": [] });
-    whole(model, byte_level(false), 256)
+    file_of(model, SplitRule::Whole, &reserved(256))
 }
 
 fn byte_level(use_regex: bool) -> Value {
@@ -82,15 +75,38 @@ fn byte_level(use_regex: bool) -> Value {
     })
 }
 
-/// A whole `tokenizer.json`; `first` is the id of the first reserved token.
-fn whole(model: Value, pre_tokenizer: Value, first: usize) -> Vec<u8> {
-    let added: Vec<Value> = Special::ALL
-        .into_iter()
-        .enumerate()
-        .map(|(at, special)| {
+/// The reserved tokens with their ids from `first` on.
+fn reserved(first: usize) -> Vec<(usize, &'static str)> {
+    Special::ALL.into_iter().enumerate().map(|(at, special)| (first + at, special.as_str())).collect()
+}
+
+/// What a file says of a split rule.
+fn pre_tokenizer(rule: SplitRule) -> Value {
+    let split = |pattern: &str| {
+        let split = json!({
+            "type": "Split",
+            "pattern": { "Regex": pattern },
+            "behavior": "Isolated",
+            "invert": false,
+        });
+        json!({ "type": "Sequence", "pretokenizers": [split, byte_level(false)] })
+    };
+    match rule {
+        SplitRule::Whole => byte_level(false),
+        SplitRule::Gpt2 => byte_level(true),
+        SplitRule::Qwen2 => split(QWEN2_PATTERN),
+        SplitRule::Llama3 => split(LLAMA3_PATTERN),
+    }
+}
+
+/// A whole `tokenizer.json` with these reserved tokens.
+pub(super) fn file_of(model: Value, rule: SplitRule, reserved: &[(usize, &str)]) -> Vec<u8> {
+    let added: Vec<Value> = reserved
+        .iter()
+        .map(|(id, content)| {
             json!({
-                "id": first + at,
-                "content": special.as_str(),
+                "id": id,
+                "content": content,
                 "single_word": false,
                 "lstrip": false,
                 "rstrip": false,
@@ -105,7 +121,7 @@ fn whole(model: Value, pre_tokenizer: Value, first: usize) -> Vec<u8> {
         "padding": null,
         "added_tokens": added,
         "normalizer": null,
-        "pre_tokenizer": pre_tokenizer,
+        "pre_tokenizer": pre_tokenizer(rule),
         "post_processor": null,
         "decoder": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false },
         "model": model,

@@ -6,7 +6,9 @@ use clap::CommandFactory;
 
 /// Options of `completions`.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  foretell completions bash > ~/.local/share/bash-completion/completions/foretell")]
+#[command(
+    after_help = "Example:\n  foretell completions bash > ~/.local/share/bash-completion/completions/foretell"
+)]
 pub struct Options {
     /// Which shell
     pub shell: clap_complete::Shell,

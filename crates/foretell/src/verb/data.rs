@@ -3,8 +3,9 @@
 use crate::arguments::Common;
 use crate::progress::Progress;
 use crate::{Failure, machine, output, signals};
-use data::world::World;
-use data::{BuildConfig, Dataset, Error, HeldOutAction, InvalidUtf8, Order, Phase, Report, TokenizerChoice, inspect};
+use data::{
+    BuildConfig, Dataset, Error, HeldOutAction, InvalidUtf8, Order, Phase, Report, TokenizerChoice, inspect,
+};
 use std::path::{Path, PathBuf};
 
 /// What to do with data.
@@ -138,7 +139,9 @@ pub fn run(verb: &Verb, common: &Common) -> Result<(), Failure> {
             let path = generate(&options.out, options.seed, options.bytes, options.force, common)?;
             let bytes = std::fs::metadata(&path)?.len();
             let summary = serde_json::json!({"out": path, "bytes": bytes, "seed": options.seed});
-            Ok(output::either(common, &summary, || format!("{}: {:.1} MB\n", path.display(), bytes as f64 / 1e6))?)
+            Ok(output::either(common, &summary, || {
+                format!("{}: {:.1} MB\n", path.display(), bytes as f64 / 1e6)
+            })?)
         }
     }
 }
@@ -257,18 +260,27 @@ fn run_inspect(options: &Inspect, common: &Common) -> Result<(), Failure> {
     let report = Report { manifest: dataset.manifest().clone(), notes: Vec::new() };
     Ok(output::either(common, &report.manifest, || {
         let sources = report.manifest.sources.iter().map(|source| {
-            format!("  source    {:>9} files {:>22} bytes  {}\n", source.files, source.file_bytes, source.path)
+            format!(
+                "  source    {:>9} files {:>22} bytes  {}\n",
+                source.files, source.file_bytes, source.path
+            )
         });
         summary(&options.data, &report) + &sources.collect::<String>()
     })?)
 }
 
 /// Writes the generated world.
-pub fn generate(folder: &Path, seed: u64, bytes: u64, force: bool, common: &Common) -> Result<PathBuf, Failure> {
+pub fn generate(
+    folder: &Path,
+    seed: u64,
+    bytes: u64,
+    force: bool,
+    common: &Common,
+) -> Result<PathBuf, Failure> {
     let mut progress = Progress::new("world", bytes, common.quiet || common.json);
-    let path = data::world::generate(folder, &World::new(seed), bytes, force, &mut |done| {
+    let path = data::world::generate(folder, seed, bytes, force, &mut |done| {
         progress.show(done, || "bytes".into());
     });
     progress.end();
-    Ok(path?)
+    Ok(path?.path)
 }

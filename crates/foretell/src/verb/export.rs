@@ -55,7 +55,9 @@ pub enum DType {
 /// Writes the model.
 pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     if options.out.exists() && !options.force {
-        return Err(anyhow!("{} exists already; choose another or pass --force", options.out.display()).into());
+        return Err(
+            anyhow!("{} exists already; choose another or pass --force", options.out.display()).into()
+        );
     }
     let model = Model::open(&options.model)?;
     let beside = beside(&options.out);
@@ -67,7 +69,8 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         if options.force && options.out.is_dir() && options.to == Format::Safetensors {
             fs::remove_dir_all(&options.out)?;
         }
-        fs::rename(&beside, &options.out).with_context(|| format!("cannot write {}", options.out.display()))?;
+        fs::rename(&beside, &options.out)
+            .with_context(|| format!("cannot write {}", options.out.display()))?;
         Ok(())
     });
     if placed.is_err() {
@@ -76,9 +79,15 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     }
     placed?;
     let bytes = size(&options.out);
-    let summary = serde_json::json!({"out": options.out, "bytes": bytes, "parameters": model.config.parameters()});
+    let summary =
+        serde_json::json!({"out": options.out, "bytes": bytes, "parameters": model.config.parameters()});
     Ok(output::either(common, &summary, || {
-        format!("{}: {} parameters, {:.1} MB\n", options.out.display(), model.config.parameters(), bytes as f64 / 1e6)
+        format!(
+            "{}: {} parameters, {:.1} MB\n",
+            options.out.display(),
+            model.config.parameters(),
+            bytes as f64 / 1e6
+        )
     })?)
 }
 
@@ -92,7 +101,9 @@ fn beside(path: &Path) -> PathBuf {
 fn size(path: &Path) -> u64 {
     let entries = fs::read_dir(path).map(|entries| entries.flatten().map(|entry| entry.path()).collect());
     match entries {
-        Ok(files) => Vec::<PathBuf>::into_iter(files).filter_map(|file| fs::metadata(file).ok()).map(|m| m.len()).sum(),
+        Ok(files) => {
+            Vec::<PathBuf>::into_iter(files).filter_map(|file| fs::metadata(file).ok()).map(|m| m.len()).sum()
+        }
         Err(_) => fs::metadata(path).map_or(0, |m| m.len()),
     }
 }
@@ -113,7 +124,7 @@ fn write_gguf(model: &Model, dtype: DType, path: &Path) -> Result<(), Failure> {
         DType::Bf16 => gguf::Kind::Bf16,
         DType::F16 => gguf::Kind::F16,
     };
-    let words = vocabulary(model.tokenizer()?, model.config.vocab_size)?;
+    let words = vocabulary(model.tokenizer()?)?;
     let mut out = create(path)?;
     gguf::write(&mut out, &model.config, &model.params, &words, kind)
         .with_context(|| format!("cannot write {}", path.display()))?;
@@ -121,18 +132,12 @@ fn write_gguf(model: &Model, dtype: DType, path: &Path) -> Result<(), Failure> {
 }
 
 /// A tokenizer in GGUF's terms. What llama.cpp cannot split as we do is refused.
-fn vocabulary(tokenizer: &Tokenizer, vocab: usize) -> Result<gguf::Vocabulary, Failure> {
-    let parts = data::tokenizer::parts(tokenizer)?;
-    let mut tokens = parts.tokens;
-    let mut kinds: Vec<i32> = (0..tokens.len() as u32).map(|id| if tokenizer.is_special(id) { 3 } else { 1 }).collect();
-    // Rows of the embedding that no token uses.
-    for id in tokens.len()..vocab {
-        tokens.push(format!("[PAD{id}]"));
-        kinds.push(5);
-    }
-    let eos = tokenizer.eos();
+fn vocabulary(tokenizer: &Tokenizer) -> Result<gguf::Vocabulary, Failure> {
+    let words = tokenizer.words()?;
+    let kinds = words.reserved.iter().map(|&reserved| if reserved { 3 } else { 1 }).collect();
     let bos = tokenizer.special(Special::EndOfText);
-    Ok(gguf::Vocabulary { tokens, merges: parts.merges, pre: parts.pre, kinds, bos, eos, add_bos: true })
+    let data::tokenizer::Words { tokens, merges, pre, eos, .. } = words;
+    Ok(gguf::Vocabulary { tokens, merges, pre, kinds, bos, eos, add_bos: bos.is_some() })
 }
 
 fn write_folder(model: &Model, dtype: DType, folder: &Path) -> Result<(), Failure> {

@@ -57,7 +57,11 @@ impl Adjust for Fields {
         if let Some(init) = &self.init {
             config.model = init.clone();
         }
-        set_fields(&config, &self.fields).map_err(|(name, value, reason)| plan::Error::Setting { name, value, reason })
+        set_fields(&config, &self.fields).map_err(|(name, value, reason)| plan::Error::Setting {
+            name,
+            value,
+            reason,
+        })
     }
 }
 
@@ -74,10 +78,13 @@ pub fn set_fields(
         for part in name.split('.') {
             place = place.and_then(|value| value.as_table_mut()).and_then(|table| table.get_mut(part));
         }
-        let place = place.ok_or_else(|| refuse("there is no such setting; run.toml shows what there is".into()))?;
+        let place =
+            place.ok_or_else(|| refuse("there is no such setting; run.toml shows what there is".into()))?;
         *place = match &place {
             toml::Value::String(_) => toml::Value::String(value.clone()),
-            toml::Value::Float(_) => value.parse().map(toml::Value::Float).map_err(|_| refuse("it is no number".into()))?,
+            toml::Value::Float(_) => {
+                value.parse().map(toml::Value::Float).map_err(|_| refuse("it is no number".into()))?
+            }
             _ => format!("x = {value}")
                 .parse::<toml::Table>()
                 .ok()
@@ -114,7 +121,12 @@ pub fn make(
         }
         fixed.tied = Some(init.tie_word_embeddings);
         if init.vocab_size < corpus.vocab {
-            return Err(anyhow!("the model has {} tokens, the data's tokenizer {}", init.vocab_size, corpus.vocab).into());
+            return Err(anyhow!(
+                "the model has {} tokens, the data's tokenizer {}",
+                init.vocab_size,
+                corpus.vocab
+            )
+            .into());
         }
     }
     for (name, value) in &settings.entries {

@@ -94,7 +94,8 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         first.check(model.config.vocab_size, context).map_err(usage)?;
     }
     let drawn = prompt.len() + max_tokens.unwrap_or(0);
-    let capacity = Capacity { sequences: options.number.clamp(1, 16), context: drawn.min(context), chunk: 256 };
+    let capacity =
+        Capacity { sequences: options.number.clamp(1, 16), context: drawn.min(context), chunk: 256 };
     let device = Arc::new(machine::device(common)?);
     let mut generator = Generator::new(device, &model.config, model.params.layout(), capacity)?;
     let streamed = options.number == 1 && !common.json;
@@ -120,7 +121,9 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         match (common.json, streamed) {
             (true, _) => output::json(&Text { prompt: &options.prompt, completion })?,
             (false, true) => output::text("\n")?,
-            (false, false) => output::text(&format!("--- {number}\n{}{}\n", options.prompt, completion.text))?,
+            (false, false) => {
+                output::text(&format!("--- {number}\n{}{}\n", options.prompt, completion.text))?
+            }
         }
     }
     match signals::stopping(&stop) {

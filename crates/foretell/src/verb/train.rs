@@ -89,7 +89,13 @@ fn planned(
     let device = machine::device(common)?;
     let mut ranked = settings.clone();
     ranked.entries.push(("machine.ranks".into(), options.ranks.to_string()));
-    let plan = super::plan::make(&Corpus::of(&dataset), budget, &ranked, &device, initial.map(|model| &model.config))?;
+    let plan = super::plan::make(
+        &Corpus::of(&dataset),
+        budget,
+        &ranked,
+        &device,
+        initial.map(|model| &model.config),
+    )?;
     match common.json {
         true => output::json(&serde_json::json!({"plan": plan}))?,
         false if !common.quiet => eprint!("The plan:\n{plan}"),
@@ -101,7 +107,9 @@ fn planned(
 /// A configuration given as a whole, as `run.toml` of another run.
 fn stated(options: &Options, settings: &Settings) -> Result<TrainConfig, Failure> {
     if settings.entries.is_empty() {
-        return Err(Failure::Usage("--budget is needed, or --config with the run.toml of another run".into()));
+        return Err(Failure::Usage(
+            "--budget is needed, or --config with the run.toml of another run".into(),
+        ));
     }
     let mut table = toml::Table::new();
     for (name, value) in &settings.entries {
@@ -109,18 +117,19 @@ fn stated(options: &Options, settings: &Settings) -> Result<TrainConfig, Failure
         let mut parts = name.split('.').peekable();
         while let Some(part) = parts.next() {
             if parts.peek().is_none() {
-                let parsed = format!("x = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("x"));
+                let parsed =
+                    format!("x = {value}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("x"));
                 place.insert(part.into(), parsed.unwrap_or_else(|| toml::Value::String(value.clone())));
                 break;
             }
             let inner = place.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-            place = inner.as_table_mut().ok_or_else(|| Failure::Usage(format!("{name}: {part} is no table")))?;
+            place =
+                inner.as_table_mut().ok_or_else(|| Failure::Usage(format!("{name}: {part} is no table")))?;
         }
     }
     let text = table.to_string();
-    let mut config = TrainConfig::from_toml(&text, Path::new("--config and --set")).map_err(|e| {
-        Failure::Usage(format!("{e}\n(without --budget, all of run.toml must be given)"))
-    })?;
+    let mut config = TrainConfig::from_toml(&text, Path::new("--config and --set"))
+        .map_err(|e| Failure::Usage(format!("{e}\n(without --budget, all of run.toml must be given)")))?;
     if let Some(data) = &options.data {
         config.data.path.clone_from(data);
     }
@@ -231,7 +240,11 @@ impl<'a> Display<'a> {
         let device = Arc::new(self.device.clone());
         let mut generator = Generator::new(device, &self.config.model, params.layout(), capacity)?;
         let texts = generator.generate(params, tokenizer, requests, &mut |_, _| ControlFlow::Continue(()))?;
-        let line = |(prompt, text): (&String, generate::Completion)| SampleLine { step, prompt: prompt.clone(), text: text.text };
+        let line = |(prompt, text): (&String, generate::Completion)| SampleLine {
+            step,
+            prompt: prompt.clone(),
+            text: text.text,
+        };
         Ok(samples.prompts.iter().zip(texts).map(line).collect())
     }
 }
@@ -244,7 +257,8 @@ impl Events for Display<'_> {
         }
         let last = self.last;
         self.progress.show(line.step, || {
-            let held = last.map_or(String::new(), |l| format!(" (held-out {:.3} bits a byte)", l.bits_per_byte));
+            let held =
+                last.map_or(String::new(), |l| format!(" (held-out {:.3} bits a byte)", l.bits_per_byte));
             format!(
                 "loss {:.3}{held} {} tokens/s {:.0} % of peak",
                 line.loss.unwrap_or(f64::NAN),
@@ -260,7 +274,9 @@ impl Events for Display<'_> {
             let _ = output::json(line);
         } else if !self.quiet {
             let EvalLine { step, loss, bits_per_byte, .. } = line;
-            self.progress.note(&format!("step {step}: held-out loss {loss:.4} nats a token, {bits_per_byte:.4} bits a byte"));
+            self.progress.note(&format!(
+                "step {step}: held-out loss {loss:.4} nats a token, {bits_per_byte:.4} bits a byte"
+            ));
         }
     }
 

@@ -1,0 +1,325 @@
+//! `bench`: figures of this program on this machine, as JSON.
+
+use crate::arguments::Common;
+use crate::{Failure, machine, output};
+use anyhow::{Context, anyhow};
+use data::Batch;
+use engine::{CpuDevice, Store};
+use model::gpt::ScoreGraph;
+use plan::sizes::{Size, reference};
+use plan::{Probe, Stopwatch, step_config};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use train::{Replica, Solo, TrainConfig};
+
+/// What to measure.
+#[derive(clap::Subcommand, Debug)]
+pub enum Verb {
+    /// The machine: peak, bandwidth, cost of every operation
+    Probe,
+    /// A training step of a reference size, in the fields of the PyTorch peer
+    Step(Step),
+    /// Bits a byte against time on a file of bytes, in the recipe of the PyTorch peer
+    Race(Race),
+}
+
+/// Options of `bench step`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  foretell bench step --size S --threads 1
+  foretell bench step --shape width=80,layers=2,heads=4,ffn=224,seq=192,rows=8,vocab=1000")]
+pub struct Step {
+    /// XXS, XS, S, M or L
+    #[arg(long, default_value = "S")]
+    pub size: String,
+    /// Changes to the size: width, layers, heads, ffn, seq, rows, vocab
+    #[arg(long, value_name = "KEY=N,…", value_delimiter = ',')]
+    pub shape: Vec<String>,
+    /// Least steps to time
+    #[arg(long, default_value_t = 12)]
+    pub steps: usize,
+    /// Least seconds to time
+    #[arg(long, default_value_t = 4.0)]
+    pub seconds: f64,
+    /// Show where the time goes
+    #[arg(long)]
+    pub profile: bool,
+}
+
+/// Options of `bench race`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  foretell bench race --bytes book.txt --size XS --seconds 60 --threads 1")]
+pub struct Race {
+    /// The file; its last tenth is held out
+    #[arg(long, value_name = "FILE")]
+    pub bytes: PathBuf,
+    /// XXS, XS, S, M or L, with a vocabulary of 256
+    #[arg(long, default_value = "XS")]
+    pub size: String,
+    /// Seconds of training
+    #[arg(long, default_value_t = 120.0)]
+    pub seconds: f64,
+    /// Highest learning rate
+    #[arg(long, default_value_t = 3e-3)]
+    pub rate: f64,
+    /// Rows a step, instead of the size's
+    #[arg(long)]
+    pub rows: Option<usize>,
+    /// Of initial weights and windows
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Measures.
+pub fn run(verb: &Verb, common: &Common) -> Result<(), Failure> {
+    let device = machine::device(common)?;
+    match verb {
+        Verb::Probe => Ok(output::json(&Probe::measure(&device)?)?),
+        Verb::Step(options) => step(options, &device),
+        Verb::Race(options) => race(options, &device),
+    }
+}
+
+/// The fields of `bench/torch_train.py step`, and the share of the peak.
+#[derive(Serialize)]
+struct StepLine {
+    peer: String,
+    size: String,
+    threads: usize,
+    ms_median: f64,
+    ms_min: f64,
+    tokens_per_s: f64,
+    gflop_per_s: f64,
+    peak_rss_mb: Option<f64>,
+    share_of_peak: f64,
+    first_ms: f64,
+    plan_mb: f64,
+}
+
+fn sized(name: &str, changes: &[String]) -> Result<Size, Failure> {
+    let usage = |text: String| Failure::Usage(text);
+    let mut size = reference(name).map_err(|e| usage(e.to_string()))?;
+    let mut head_dim = None;
+    for change in changes {
+        let pair = change.split_once('=').and_then(|(key, value)| Some((key, value.parse::<usize>().ok()?)));
+        let (key, value) = pair.ok_or_else(|| usage(format!("--shape {change}: write it as key=number")))?;
+        let shape = &mut size.shape;
+        match key {
+            "width" => shape.width = value,
+            "layers" => shape.layers = value,
+            "heads" => (shape.heads, shape.kv_heads) = (value, value),
+            "head_dim" => head_dim = Some(value),
+            "ffn" => shape.ffn = value,
+            "seq" => shape.seq = value,
+            "vocab" => shape.vocab = value,
+            "rows" => size.rows = value,
+            _ => {
+                return Err(usage(format!(
+                    "--shape {key}: the keys are width, layers, heads, head_dim, ffn, seq, rows, vocab"
+                )));
+            }
+        }
+    }
+    size.shape.head_dim = head_dim.unwrap_or(size.shape.width / size.shape.heads.max(1));
+    size.shape.check()?;
+    Ok(size)
+}
+
+fn step(options: &Step, device: &CpuDevice) -> Result<(), Failure> {
+    let size = sized(&options.size, &options.shape)?;
+    let config = step_config(&size.shape, size.rows, size.rows)?;
+    let begin = Instant::now();
+    let mut watch = Stopwatch::new(&config, device)?;
+    watch.step()?;
+    let first_ms = begin.elapsed().as_secs_f64() * 1e3;
+    let times = watch.times(options.steps, Duration::from_secs_f64(options.seconds))?;
+    let peak_rss_mb = machine::peak_rss_mb();
+    if options.profile {
+        return profile(&mut watch);
+    }
+    let median = times[times.len() / 2];
+    let tokens = (size.rows * size.shape.seq) as f64;
+    let flops = size.shape.flops_per_token() * tokens;
+    let peak = plan::peak(device, Duration::from_millis(200));
+    Ok(output::json(&StepLine {
+        peer: format!("foretell-{}", machine::version()),
+        size: size.name.into(),
+        threads: device.cpu().threads(),
+        ms_median: median * 1e3,
+        ms_min: times[0] * 1e3,
+        tokens_per_s: tokens / median,
+        gflop_per_s: flops / median / 1e9,
+        peak_rss_mb,
+        share_of_peak: flops / median / peak,
+        first_ms,
+        plan_mb: watch.replica().bytes() as f64 / (1 << 20) as f64,
+    })?)
+}
+
+/// Milliseconds of every kind of operation in a step, the median of some steps.
+fn profile(watch: &mut Stopwatch) -> Result<(), Failure> {
+    let mut sums: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    const STEPS: usize = 21;
+    for number in 0..STEPS {
+        let mut last = Instant::now();
+        watch.step_with(&mut |name| {
+            let now = Instant::now();
+            let row = sums.entry(name.into()).or_insert_with(|| vec![0.0; STEPS]);
+            row[number] += (now - last).as_secs_f64() * 1e3;
+            last = Instant::now();
+        })?;
+    }
+    let median = |mut row: Vec<f64>| {
+        row.sort_by(f64::total_cmp);
+        row[STEPS / 2]
+    };
+    let mut parts: Vec<(String, f64)> = sums.into_iter().map(|(name, row)| (name, median(row))).collect();
+    parts.sort_by(|a, b| b.1.total_cmp(&a.1));
+    for (operation, ms) in parts {
+        output::json(&serde_json::json!({"operation": operation, "ms": ms}))?;
+    }
+    Ok(())
+}
+
+/// Windows of a file's bytes; the random numbers are SplitMix64's.
+struct Windows {
+    bytes: Vec<u8>,
+    state: u64,
+    batch: Batch,
+}
+
+impl Windows {
+    fn fill(&mut self, starts: impl Iterator<Item = usize>) {
+        let seq = self.batch.seq;
+        for (row, start) in starts.enumerate() {
+            for i in 0..seq {
+                self.batch.tokens[row * seq + i] = i32::from(self.bytes[start + i]);
+                self.batch.targets[row * seq + i] = i32::from(self.bytes[start + i + 1]);
+            }
+        }
+    }
+
+    fn draw(&mut self, end: usize) {
+        let (rows, mut state) = (self.batch.rows, self.state);
+        let last = (end - self.batch.seq - 1) as u64;
+        let starts: Vec<usize> = (0..rows)
+            .map(|_| {
+                state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+                let mut z = state;
+                z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+                ((u128::from(z ^ (z >> 31)) * u128::from(last)) >> 64) as usize
+            })
+            .collect();
+        self.state = state;
+        self.fill(starts.into_iter());
+    }
+}
+
+fn race(options: &Race, device: &CpuDevice) -> Result<(), Failure> {
+    let mut size = sized(&options.size, &["vocab=256".into()])?;
+    size.rows = options.rows.unwrap_or(size.rows);
+    if !(options.seconds > 0.0 && options.seconds < 1e6) {
+        return Err(Failure::Usage(format!("--seconds {}: it must be positive", options.seconds)));
+    }
+    let bytes =
+        std::fs::read(&options.bytes).with_context(|| format!("cannot read {}", options.bytes.display()))?;
+    let (seq, rows) = (size.shape.seq, size.rows);
+    if bytes.len() < 20 * (seq + 1) {
+        return Err(anyhow!(
+            "{}: {} bytes are too few for rows of {seq}",
+            options.bytes.display(),
+            bytes.len()
+        )
+        .into());
+    }
+    let mut config: TrainConfig = step_config(&size.shape, rows, plan::rules::micro_rows(rows, seq))?;
+    config.seed = options.seed;
+    config.optimiser.decay_all = true;
+    let mut replica = Replica::new(&config, device)?;
+    replica.initialise(config.seed)?;
+    let cut = bytes.len() * 9 / 10;
+    let batch = watch_batch(config.micro_rows, seq);
+    let mut windows = Windows { bytes, state: options.seed, batch };
+    let (mut clock, mut steps, mut mark) = (0.0, 0u64, options.seconds / 4.0);
+    let schedule = |clock: f64| {
+        let warm = ((clock + 1e-3) / (0.02 * options.seconds)).min(1.0);
+        options.rate * warm * (1.0 - clock / options.seconds).max(0.0)
+    };
+    while clock < options.seconds {
+        let start = Instant::now();
+        for number in 0..config.micro_batches() {
+            windows.draw(cut);
+            replica.micro_batch(number, &windows.batch)?;
+        }
+        steps += 1;
+        let stepped = replica.update(&mut Solo, schedule(clock), steps, false)?;
+        if !stepped.finite {
+            return Err(anyhow!("step {steps}: the loss is no number; a lower --rate usually helps").into());
+        }
+        clock += start.elapsed().as_secs_f64();
+        if clock >= mark {
+            mark += options.seconds / 4.0;
+            let bits = held_out(&config, device, &replica.params, &mut windows, cut)?;
+            output::json(&serde_json::json!({
+                "peer": "foretell", "size": size.name, "seconds": (clock * 10.0).round() / 10.0,
+                "tokens": steps * config.step_tokens(), "bits_per_byte": bits,
+            }))?;
+        }
+    }
+    Ok(())
+}
+
+fn watch_batch(rows: usize, seq: usize) -> Batch {
+    let place =
+        |f: fn(usize, usize) -> usize| -> Vec<i32> { (0..rows * seq).map(|i| f(i, seq) as i32).collect() };
+    Batch {
+        rows,
+        seq,
+        tokens: vec![0; rows * seq],
+        targets: vec![0; rows * seq],
+        weights: vec![1.0; rows * seq],
+        positions: place(|i, seq| i % seq),
+        lo: place(|i, seq| i / seq * seq),
+        hi: place(|i, _| i + 1),
+    }
+}
+
+/// Every byte of the tail is scored once, in windows of a row, as the peer does.
+fn held_out(
+    config: &TrainConfig,
+    device: &CpuDevice,
+    params: &Store,
+    windows: &mut Windows,
+    cut: usize,
+) -> Result<f64, Failure> {
+    use engine::{Data, Device};
+    let (rows, seq) = (config.micro_rows, config.seq());
+    let graph = ScoreGraph::new(&config.model, rows, seq)?;
+    let mut empty = device.store(&Arc::new(engine::Layout::default()))?;
+    let mut executable = device.compile(&graph.graph, &graph.outputs(), params.layout(), empty.layout())?;
+    let count = (windows.bytes.len() - cut - 1) / seq;
+    let mut out = vec![0.0f32; rows * seq];
+    let mut nats = 0.0;
+    for first in (0..count).step_by(rows) {
+        let here = rows.min(count - first);
+        windows.fill((0..here).map(|row| cut + (first + row) * seq));
+        let batch = &windows.batch;
+        for (name, values) in [
+            ("tokens", &batch.tokens),
+            ("positions", &batch.positions),
+            ("lo", &batch.lo),
+            ("hi", &batch.hi),
+            ("targets", &batch.targets),
+        ] {
+            executable.upload(name, Data::I32(values))?;
+        }
+        executable.run(params, &mut empty)?;
+        executable.download(graph.logp, &mut out)?;
+        nats -= out[..here * seq].iter().map(|&x| f64::from(x)).sum::<f64>();
+    }
+    Ok(nats / (count * seq) as f64 / std::f64::consts::LN_2)
+}

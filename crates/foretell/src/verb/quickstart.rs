@@ -1,0 +1,129 @@
+//! `quickstart`: the whole story on generated data: world, tokenizer, plan, training, held-out loss,
+//! samples. Each chapter leaves files that the next one reads, so that a story that was interrupted goes
+//! on where it stopped.
+
+use crate::arguments::Common;
+use crate::settings::Settings;
+use crate::{Failure, output};
+use data::{BuildConfig, Dataset, Source, TokenizerChoice};
+use plan::Corpus;
+use record::{Files, Run, RunWriter};
+use std::path::{Path, PathBuf};
+use train::TrainConfig;
+
+/// Options of `quickstart`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  foretell quickstart")]
+pub struct Options {
+    /// Folder for everything that is made
+    #[arg(long, value_name = "FOLDER", default_value = "quickstart")]
+    pub out: PathBuf,
+    /// How long to train
+    #[arg(long, value_name = "BUDGET", default_value = "3m")]
+    pub budget: String,
+    /// Bytes of generated text
+    #[arg(long, value_name = "N", default_value_t = 24_000_000)]
+    pub bytes: u64,
+    /// Tokens of the vocabulary
+    #[arg(long, value_name = "N", default_value_t = 2048)]
+    pub vocab: usize,
+    /// Of the world and of the run
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Texts that are continued while it trains.
+const PROMPTS: [&str; 3] = ["Dear ", "17 + 25 = ", "The town of "];
+
+/// Tells the story, or its rest.
+pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<(), Failure> {
+    let (world, data, run) = (options.out.join("world"), options.out.join("data"), options.out.join("run"));
+    chapter(common, 1, "a world: people, places, stories, sums and programs, all from a seed");
+    let file = world.join(format!("world-{}.jsonl", options.seed));
+    if !file.exists() {
+        super::data::generate(&world, options.seed, options.bytes, false, common)?;
+    }
+    chapter(common, 2, "text to tokens");
+    if !data.join("manifest.json").exists() {
+        let config = BuildConfig {
+            sources: vec![Source::new(file.to_string_lossy())],
+            tokenizer: TokenizerChoice::Train(options.vocab),
+            threads: crate::machine::threads(common)?,
+            ..BuildConfig::default()
+        };
+        let report = super::data::build(&config, &data, common)?;
+        if !common.json && !common.quiet {
+            eprint!("{}", super::data::summary(&data, &report));
+        }
+    }
+    let dataset = Dataset::open(&data)?;
+    chapter(common, 3, "what will it cost? (known before it runs)");
+    let (config, writer) = match Run::open(&run) {
+        Ok(found) => (
+            TrainConfig::from_toml(&found.config()?, &run.join("run.toml"))?,
+            RunWriter::open(&run, Files::new())?,
+        ),
+        Err(_) => begin(options, common, settings, &dataset, &run)?,
+    };
+    chapter(common, 4, "training");
+    match writer.run().done() {
+        true => note(common, "done before"),
+        false => super::train::go(&config, &dataset, &writer, None, common)?,
+    }
+    chapter(common, 5, "what it writes now");
+    let samples = record::read_metrics(&run.join("samples.jsonl"))?;
+    let last = samples.last().and_then(|line| line.get("step").cloned());
+    for sample in samples.iter().filter(|line| line.get("step") == last.as_ref()) {
+        let field = |name: &str| sample.get(name).and_then(|v| v.as_str()).unwrap_or_default();
+        match common.json {
+            true => output::json(sample)?,
+            false => output::text(&format!("{}│{}\n\n", field("prompt"), field("text")))?,
+        }
+    }
+    let show = run.display();
+    note(
+        common,
+        &format!(
+            "Go on with: foretell sample {show} --prompt \"Dear \"\n            foretell export {show} --to gguf --out world.gguf"
+        ),
+    );
+    Ok(())
+}
+
+/// Plans the run and makes its folder.
+fn begin(
+    options: &Options,
+    common: &Common,
+    settings: &Settings,
+    dataset: &Dataset,
+    run: &Path,
+) -> Result<(TrainConfig, RunWriter), Failure> {
+    let mut settings = settings.clone();
+    let prompts = PROMPTS.map(|prompt| format!("{prompt:?}")).join(", ");
+    for (name, value) in [
+        ("seed", options.seed.to_string()),
+        ("samples.prompts", format!("[{prompts}]")),
+        ("samples.tokens", "60".into()),
+    ] {
+        settings.entries.insert(0, (name.into(), value));
+    }
+    let device = crate::machine::device(common)?;
+    let plan = super::plan::make(&Corpus::of(dataset), &options.budget, &settings, &device, None)?;
+    match common.json {
+        true => output::json(&serde_json::json!({"plan": plan}))?,
+        false if !common.quiet => eprint!("{plan}"),
+        false => {}
+    }
+    let writer = RunWriter::create(run, &plan.config.to_toml()?, Files::new())?;
+    Ok((plan.config, writer))
+}
+
+fn chapter(common: &Common, number: usize, title: &str) {
+    note(common, &format!("\n{number}. {title}"));
+}
+
+fn note(common: &Common, text: &str) {
+    if !common.json && !common.quiet {
+        eprintln!("{text}");
+    }
+}
