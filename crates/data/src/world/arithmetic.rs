@@ -2,16 +2,8 @@
 
 use super::page::Page;
 
-const COLUMNS: [&str; 8] = [
-    "ones",
-    "tens",
-    "hundreds",
-    "thousands",
-    "ten thousands",
-    "hundred thousands",
-    "millions",
-    "ten millions",
-];
+const COLUMNS: [&str; 8] =
+    ["ones", "tens", "hundreds", "thousands", "ten thousands", "hundred thousands", "millions", "ten millions"];
 
 pub(super) fn write(page: &mut Page) {
     page.choose(&["Sums", "Arithmetic", "Exercises", "From the school book", "Reckoning"]);
@@ -104,11 +96,7 @@ fn multiplication(page: &mut Page) {
 fn division(page: &mut Page) {
     let (a, b) = (operand(page), page.random.between(2, 12));
     let (quotient, rest) = (a / b, a % b);
-    page.raw(format_args!(
-        "{a} / {b}\n{b} * {quotient} = {}\n{a} - {} = {rest}\n",
-        b * quotient,
-        b * quotient
-    ));
+    page.raw(format_args!("{a} / {b}\n{b} * {quotient} = {}\n{a} - {} = {rest}\n", b * quotient, b * quotient));
     page.raw(format_args!("So {a} / {b} is {quotient}, remainder {rest}."));
 }
 

@@ -19,21 +19,13 @@ pub(super) fn write(page: &mut Page) {
         page.paragraph();
     }
     turn(page, true, "Good [morning|evening|day], {b.first}[!|. How is {b.petname}?]");
-    turn(
-        page,
-        false,
-        "Good day, {a.first}. [How is work in the {a.trade.place}?|What news from {a.home}?|You look tired.|I have a question.]",
-    );
+    turn(page, false, "Good day, {a.first}. [How is work in the {a.trade.place}?|What news from {a.home}?|You look tired.|I have a question.]");
     let mut asks = page.random.chance(50);
     for _ in 0..page.random.between(3, 9) {
         exchange(page, asks);
         asks ^= page.random.chance(40);
     }
-    turn(
-        page,
-        asks,
-        "[Thank you.|I must go now.|That is good to know.|It is late.] [Farewell|Goodbye|Until {p.day}], {b.first}[.|!]",
-    );
+    turn(page, asks, "[Thank you.|I must go now.|That is good to know.|It is late.] [Farewell|Goodbye|Until {p.day}], {b.first}[.|!]");
     turn(page, !asks, "[Farewell|Goodbye|Go well], {a.first}[.|!]");
 }
 
@@ -51,10 +43,7 @@ fn exchange(page: &mut Page, asks: bool) {
             let other = page.anybody();
             page.person('c', other);
             let asked = [
-                (
-                    "Where was {c} born?",
-                    "[In {c.birthplace}|{c.he} was born in {c.birthplace}], in {c.born}.",
-                ),
+                ("Where was {c} born?", "[In {c.birthplace}|{c.he} was born in {c.birthplace}], in {c.born}."),
                 ("What is {c}'s trade?", "{c.he} {c.is} {an c.trade}: {c.he} {c.works}."),
                 ("Who is {c}?", "{an c.trade} in {c.home}. {c.he} {c.is} {c.temper}."),
                 ("What does {c} fear?", "{c.fear}, [I believe|they say]."),
@@ -134,10 +123,7 @@ fn exchange(page: &mut Page, asks: bool) {
         7 => {
             page.picture(noun);
             let asked = [
-                (
-                    "Have you seen the {d} {n}?",
-                    "[No, only {an e} {o}.|It was {q} the {b}.|Yes, it {w.past} {l}.]",
-                ),
+                ("Have you seen the {d} {n}?", "[No, only {an e} {o}.|It was {q} the {b}.|Yes, it {w.past} {l}.]"),
                 ("Why do {many n} {v} {many o}?", "Because {many n} are {d}, and {many o} are {e}."),
                 ("Who {v.past} the {o}?", "The {d} {n}, {m}."),
             ];

@@ -27,11 +27,7 @@ pub(super) fn write(page: &mut Page) {
                 0 => page.noun(),
                 _ => topics[page.random.skewed(topics.len())],
             };
-            if (part + page.random.below(3) as u64).is_multiple_of(2) {
-                page.saying(noun)
-            } else {
-                page.scenery(noun)
-            }
+            if (part + page.random.below(3) as u64).is_multiple_of(2) { page.saying(noun) } else { page.scenery(noun) }
             if page.random.chance(12) {
                 page.any(&[
                     "That is [the way of things|how it is|an old truth].",

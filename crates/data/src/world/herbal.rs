@@ -17,16 +17,13 @@ pub(super) fn write(page: &mut Page) {
         "Of all {many t}, those from {t.origin} are [held to be|said to be|called] the best.",
         "[Many|Few] know the {t}, {an t.colour} {t.kind}.",
     ]);
-    page.some(
-        2,
-        &[
-            "It is {t.shape} and {t.colour}.",
-            "It is found {t.habitat}.",
-            "Its season is {t.season}.",
-            "The best {many t} come from {t.origin}.",
-            "It tastes {t.taste}.",
-        ],
-    );
+    page.some(2, &[
+        "It is {t.shape} and {t.colour}.",
+        "It is found {t.habitat}.",
+        "Its season is {t.season}.",
+        "The best {many t} come from {t.origin}.",
+        "It tastes {t.taste}.",
+    ]);
     match page.random.below(3) {
         0 if thing.is_animal() => page.choose(&[
             "It [lives|dwells] {t.habitat} and feeds on {many t.companion}.",

@@ -6,14 +6,13 @@ use super::page::Page;
 pub(super) fn write(page: &mut Page) {
     let from = page.living(&[]);
     let writer = page.person('a', from);
-    let kin: Vec<usize> =
-        [writer.mother, writer.father, writer.spouse, Some(writer.friend), Some(writer.rival)]
-            .into_iter()
-            .flatten()
-            .chain(writer.children.iter().copied())
-            .chain(page.world.siblings(from))
-            .filter(|&id| page.world.people[id].is_alive() && page.world.people[id].first != writer.first)
-            .collect();
+    let kin: Vec<usize> = [writer.mother, writer.father, writer.spouse, Some(writer.friend), Some(writer.rival)]
+        .into_iter()
+        .flatten()
+        .chain(writer.children.iter().copied())
+        .chain(page.world.siblings(from))
+        .filter(|&id| page.world.people[id].is_alive() && page.world.people[id].first != writer.first)
+        .collect();
     let to = kin[page.random.below(kin.len())];
     let reader = page.person('b', to);
     page.place('p', writer.home);
@@ -22,22 +21,11 @@ pub(super) fn write(page: &mut Page) {
     page.draw('k', 1, 30);
     page.month('x');
     page.number('y', page.world.year);
-    page.choose(&[
-        "{p}, {k} {x} {y}",
-        "{p}, in the month of {x}, {y}",
-        "Written in {p} on the {k} of {x}",
-        "{p}",
-    ]);
+    page.choose(&["{p}, {k} {x} {y}", "{p}, in the month of {x}, {y}", "Written in {p} on the {k} of {x}", "{p}"]);
     page.paragraph();
     page.text('z', relation(page.world, to, from));
     page.text('j', relation(page.world, from, to));
-    page.choose(&[
-        "Dear {b.first},",
-        "My dear {z},",
-        "Dear {z},",
-        "{b.first}, my {z},",
-        "To my {z} {b} in {r}",
-    ]);
+    page.choose(&["Dear {b.first},", "My dear {z},", "Dear {z},", "{b.first}, my {z},", "To my {z} {b} in {r}"]);
     page.paragraph();
     opening(page);
     if page.random.chance(60) {

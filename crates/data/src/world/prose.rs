@@ -6,9 +6,7 @@
 
 use super::page::{Page, Value};
 use super::random::Random;
-use super::words::{
-    ACTS, ADJECTIVES, ANIMALS, BUILDINGS, DEEDS, FOODS, IDEAS, MANNERS, NATURE, OBJECTS, TRADES,
-};
+use super::words::{ACTS, ADJECTIVES, ANIMALS, BUILDINGS, DEEDS, FOODS, IDEAS, MANNERS, NATURE, OBJECTS, TRADES};
 use crate::order::{mix, permute};
 
 /// Kinds of nouns, the common ones first.
@@ -18,8 +16,7 @@ const PLACES: &[&str] = &["behind", "near", "under", "beside", "above", "in fron
 /// Hash of words.
 fn hash(seed: u64, words: &[&str]) -> u64 {
     words.iter().fold(seed, |hash, word| {
-        word.bytes()
-            .fold(mix(hash), |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+        word.bytes().fold(mix(hash), |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
     })
 }
 
