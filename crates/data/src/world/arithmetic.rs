@@ -2,13 +2,21 @@
 
 use super::page::Page;
 
-const COLUMNS: [&str; 8] =
-    ["ones", "tens", "hundreds", "thousands", "ten thousands", "hundred thousands", "millions", "ten millions"];
+const COLUMNS: [&str; 8] = [
+    "ones",
+    "tens",
+    "hundreds",
+    "thousands",
+    "ten thousands",
+    "hundred thousands",
+    "millions",
+    "ten millions",
+];
 
 pub(super) fn write(page: &mut Page) {
     page.choose(&["Sums", "Arithmetic", "Exercises", "From the school book", "Reckoning"]);
     page.paragraph();
-    for _ in 0..page.random.between(2, 6) {
+    for _ in 0..page.random.between(4, 10) {
         match page.random.below(7) {
             0 | 1 => addition(page),
             2 | 3 => subtraction(page),
@@ -96,7 +104,11 @@ fn multiplication(page: &mut Page) {
 fn division(page: &mut Page) {
     let (a, b) = (operand(page), page.random.between(2, 12));
     let (quotient, rest) = (a / b, a % b);
-    page.raw(format_args!("{a} / {b}\n{b} * {quotient} = {}\n{a} - {} = {rest}\n", b * quotient, b * quotient));
+    page.raw(format_args!(
+        "{a} / {b}\n{b} * {quotient} = {}\n{a} - {} = {rest}\n",
+        b * quotient,
+        b * quotient
+    ));
     page.raw(format_args!("So {a} / {b} is {quotient}, remainder {rest}."));
 }
 

@@ -9,7 +9,12 @@ pub(super) fn write(page: &mut Page) {
     page.place('p', one.home);
     page.text('g', &page.world.coin);
     if page.random.chance(50) {
-        page.choose(&["{a}", "[The life of|About|On] {a}", "{a}, {a.trade} [of|in] {p}", "Who [is|was] {a}?"]);
+        page.choose(&[
+            "{a}",
+            "[The life of|About|On] {a}",
+            "{a}, {a.trade} [of|in] {p}",
+            "Who [is|was] {a}?",
+        ]);
         page.paragraph();
     }
     birth(page, one);
@@ -61,7 +66,9 @@ fn birth(page: &mut Page, one: &Person) {
     // Somebody of the same age, where there is one.
     let people = &page.world.people;
     let begin = page.random.below(people.len());
-    let other = (0..40).map(|step| &people[(begin + step) % people.len()]).find(|other| other.born == one.born && other.id != one.id);
+    let other = (0..40)
+        .map(|step| &people[(begin + step) % people.len()])
+        .find(|other| other.born == one.born && other.id != one.id);
     if let Some(other) = other {
         page.person('z', other.id);
         page.any(&[
@@ -105,7 +112,11 @@ fn kin(page: &mut Page, one: &Person) {
             "{a.he} met {a.spouse} in {a.spouse.birthplace}, and they married.",
         ]);
     } else {
-        page.choose(&["{a.he} never married.", "{a.he} {a.has} [neither wife nor husband|no family of {a.his} own].", "{a.he} {a.lives} alone[| with {a.petname}]."]);
+        page.choose(&[
+            "{a.he} never married.",
+            "{a.he} {a.has} [neither wife nor husband|no family of {a.his} own].",
+            "{a.he} {a.lives} alone[| with {a.petname}].",
+        ]);
     }
     if one.children.is_empty() {
         if page.random.chance(40) {
@@ -122,7 +133,11 @@ fn kin(page: &mut Page, one: &Person) {
         ]);
         return;
     }
-    page.choose(&["{a.he} {a.has} {word k} children:", "{a.first} {a.has} {word k} children:", "Of {a.his} {word k} children people know the names:"]);
+    page.choose(&[
+        "{a.he} {a.has} {word k} children:",
+        "{a.first} {a.has} {word k} children:",
+        "Of {a.his} {word k} children people know the names:",
+    ]);
     for (place, &child) in one.children.iter().enumerate() {
         page.person('c', child);
         page.raw(match place {
@@ -154,12 +169,15 @@ fn work(page: &mut Page) {
         "As {an a.trade}, {a.he} {a.works} [in the {a.trade.place}|in {p}|every day but {p.day}, which is market day in {p}].",
     ]);
     if page.random.chance(50) {
-        page.some(1, &[
-            "{a.he} {a.is} {a.temper}, as everybody in {p} [knows|will tell you].",
-            "People call {a.him} {a.temper}.",
-            "{a.he} learnt the trade from {an a.temper} [old man|woman|uncle] in {a.birthplace}.",
-            "Like all houses there, {a.his} {a.trade.place} is built of {p.stone}.",
-        ]);
+        page.some(
+            1,
+            &[
+                "{a.he} {a.is} {a.temper}, as everybody in {p} [knows|will tell you].",
+                "People call {a.him} {a.temper}.",
+                "{a.he} learnt the trade from {an a.temper} [old man|woman|uncle] in {a.birthplace}.",
+                "Like all houses there, {a.his} {a.trade.place} is built of {p.stone}.",
+            ],
+        );
     }
 }
 
@@ -178,7 +196,7 @@ fn tastes(page: &mut Page) {
 
 /// Something that somebody remembers.
 fn memory(page: &mut Page) {
-    for _ in 0..page.random.between(0, 4) {
+    for _ in 0..page.random.between(1, 6) {
         let noun = page.noun();
         if page.random.chance(50) {
             page.picture(noun);

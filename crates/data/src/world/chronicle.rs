@@ -6,7 +6,12 @@ use super::page::Page;
 pub(super) fn write(page: &mut Page) {
     let id = page.somewhere();
     page.place('p', id);
-    page.choose(&["Chronicle of {p}", "The years of {p}", "{p}, year by year", "Annals of {p} in {p.region}"]);
+    page.choose(&[
+        "Chronicle of {p}",
+        "The years of {p}",
+        "{p}, year by year",
+        "Annals of {p} in {p.region}",
+    ]);
     page.paragraph();
     page.number('y', page.world.places[id].founded);
     page.choose(&[
@@ -27,7 +32,10 @@ pub(super) fn write(page: &mut Page) {
         match event.kind {
             EventKind::Flood(building) => {
                 page.text('b', building);
-                page.choose(&["the {p.river} floods the {b}.", "flood; the {b} stands in the water of the {p.river}."]);
+                page.choose(&[
+                    "the {p.river} floods the {b}.",
+                    "flood; the {b} stands in the water of the {p.river}.",
+                ]);
             }
             EventKind::Fire(building) => {
                 page.text('b', building);
@@ -35,7 +43,11 @@ pub(super) fn write(page: &mut Page) {
             }
             EventKind::Built(building) => {
                 page.text('b', building);
-                page.choose(&["a new {b} is built of {p.stone}.", "the {b} is finished.", "they build {an b}."]);
+                page.choose(&[
+                    "a new {b} is built of {p.stone}.",
+                    "the {b} is finished.",
+                    "they build {an b}.",
+                ]);
             }
             EventKind::Quarrel(other, thing) => {
                 page.place('r', other);
@@ -62,11 +74,18 @@ pub(super) fn write(page: &mut Page) {
             EventKind::Road(other) => {
                 page.place('r', other);
                 page.number('k', world.distance(id, other));
-                page.choose(&["the road to {r} is paved, all {k} miles.", "a new road to {r}, {k} miles long."]);
+                page.choose(&[
+                    "the road to {r} is paved, all {k} miles.",
+                    "a new road to {r}, {k} miles long.",
+                ]);
             }
             EventKind::Birth(person) => {
                 page.person('a', person);
-                page.choose(&["{a} is born.", "birth of {a}, later {an a.trade}.", "{a}, the {a.trade}, is born here."]);
+                page.choose(&[
+                    "{a} is born.",
+                    "birth of {a}, later {an a.trade}.",
+                    "{a}, the {a.trade}, is born here.",
+                ]);
             }
         }
         page.raw("\n");

@@ -19,19 +19,30 @@ pub(super) fn write(page: &mut Page) {
         page.paragraph();
     }
     turn(page, true, "Good [morning|evening|day], {b.first}[!|. How is {b.petname}?]");
-    turn(page, false, "Good day, {a.first}. [How is work in the {a.trade.place}?|What news from {a.home}?|You look tired.|I have a question.]");
+    turn(
+        page,
+        false,
+        "Good day, {b.first}. [How is work in the {b.trade.place}?|What news from {b.home}?|You look tired.|I have a question.|Are you still as {b.temper} as ever?]",
+    );
     let mut asks = page.random.chance(50);
-    for _ in 0..page.random.between(3, 9) {
+    for _ in 0..page.random.between(4, 14) {
         exchange(page, asks);
         asks ^= page.random.chance(40);
     }
-    turn(page, asks, "[Thank you.|I must go now.|That is good to know.|It is late.] [Farewell|Goodbye|Until {p.day}], {b.first}[.|!]");
-    turn(page, !asks, "[Farewell|Goodbye|Go well], {a.first}[.|!]");
+    turn(
+        page,
+        asks,
+        "[Thank you.|I must go now.|That is good to know.|It is late.] [Farewell|Goodbye|Until {p.day}], {b.first}[.|!]",
+    );
+    turn(page, !asks, "[Farewell|Goodbye|Go well], {b.first}[.|!]");
 }
 
-/// A line: the first speaker's if `first`. In the template `a` speaks to `b`.
+/// A line of the first speaker if `first`, else of the second. In the template `a` speaks to `b`.
 fn turn(page: &mut Page, first: bool, template: &str) {
-    page.swapped(!first, |page| page.line(&format!("{{a.first}}: {template}")));
+    page.swapped(!first, |page| {
+        page.say("{a.first}:");
+        page.line(template);
+    });
 }
 
 /// A question and its answer; in both, `a` is who asks and `b` who answers.
@@ -43,7 +54,10 @@ fn exchange(page: &mut Page, asks: bool) {
             let other = page.anybody();
             page.person('c', other);
             let asked = [
-                ("Where was {c} born?", "[In {c.birthplace}|{c.he} was born in {c.birthplace}], in {c.born}."),
+                (
+                    "Where was {c} born?",
+                    "[In {c.birthplace}|{c.he} was born in {c.birthplace}], in {c.born}.",
+                ),
                 ("What is {c}'s trade?", "{c.he} {c.is} {an c.trade}: {c.he} {c.works}."),
                 ("Who is {c}?", "{an c.trade} in {c.home}. {c.he} {c.is} {c.temper}."),
                 ("What does {c} fear?", "{c.fear}, [I believe|they say]."),
@@ -123,7 +137,10 @@ fn exchange(page: &mut Page, asks: bool) {
         7 => {
             page.picture(noun);
             let asked = [
-                ("Have you seen the {d} {n}?", "[No, only {an e} {o}.|It was {q} the {b}.|Yes, it {w.past} {l}.]"),
+                (
+                    "Have you seen the {d} {n}?",
+                    "[No, only {an e} {o}.|It was {q} the {h}.|Yes, it {w.past} {l}.]",
+                ),
                 ("Why do {many n} {v} {many o}?", "Because {many n} are {d}, and {many o} are {e}."),
                 ("Who {v.past} the {o}?", "The {d} {n}, {m}."),
             ];
@@ -142,8 +159,10 @@ fn exchange(page: &mut Page, asks: bool) {
         }
     };
     page.swapped(!asks, |page| {
-        page.line(&format!("{{a.first}}: {question}"));
-        page.line(&format!("{{b.first}}: {answer}"));
+        page.say("{a.first}:");
+        page.line(question);
+        page.say("{b.first}:");
+        page.line(answer);
     });
     if page.random.chance(25) {
         let noun = page.noun();

@@ -19,7 +19,7 @@ pub(super) fn write(page: &mut Page) {
             "[Consider|Think of|Take] {an d} {n}.",
             "My [grandmother|father|old teacher|neighbour|aunt] used to speak of {many n}.",
             "There are [many|few|two kinds of] {many n} in the world.",
-            "[I once saw|I remember|I have never seen] {an d} {n} {q} the {b}.",
+            "[I once saw|I remember|I have never seen] {an d} {n} {q} the {h}.",
         ]);
         for _ in 0..page.random.between(3, 8) {
             // The topic comes back, and so does what was named beside it.
@@ -27,7 +27,11 @@ pub(super) fn write(page: &mut Page) {
                 0 => page.noun(),
                 _ => topics[page.random.skewed(topics.len())],
             };
-            if (part + page.random.below(3) as u64).is_multiple_of(2) { page.saying(noun) } else { page.scenery(noun) }
+            if (part + page.random.below(3) as u64).is_multiple_of(2) {
+                page.saying(noun)
+            } else {
+                page.scenery(noun)
+            }
             if page.random.chance(12) {
                 page.any(&[
                     "That is [the way of things|how it is|an old truth].",

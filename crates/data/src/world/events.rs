@@ -39,7 +39,13 @@ pub enum EventKind {
 }
 
 /// Events in order of year.
-pub(super) fn make(seed: u64, year: u64, places: &[Place], people: &[Person], things: &[Thing]) -> Vec<Event> {
+pub(super) fn make(
+    seed: u64,
+    year: u64,
+    places: &[Place],
+    people: &[Person],
+    things: &[Thing],
+) -> Vec<Event> {
     let random = &mut Random::new(seed, 5, 0);
     let mut events = Vec::new();
     for place in places {
@@ -49,9 +55,10 @@ pub(super) fn make(seed: u64, year: u64, places: &[Place], people: &[Person], th
                 0 => EventKind::Flood(building),
                 1 => EventKind::Fire(building),
                 2 => EventKind::Built(building),
-                3 => {
-                    EventKind::Quarrel(place.roads[random.below(place.roads.len())], random.skewed(things.len()))
-                }
+                3 => EventKind::Quarrel(
+                    place.roads[random.below(place.roads.len())],
+                    random.skewed(things.len()),
+                ),
                 4 => EventKind::Harvest(random.skewed(things.len()), random.between(3, 90) * 10),
                 5 => EventKind::Winter(random.between(9, 24)),
                 _ => EventKind::Road(place.roads[random.below(place.roads.len())]),

@@ -23,16 +23,19 @@ pub(super) fn write(page: &mut Page) {
         "{p.founder} founded it in the year {p.founded}.",
         "In {p.founded} [one|a certain] {p.founder} built the first house of {p.stone}.",
     ]);
-    page.some(3, &[
-        "It is [famous|known] for {p.famous}, {an p.famous.colour} {p.famous.kind}.",
-        "The mayor is {p.mayor}[|, {an p.mayor.trade}|, born in {p.mayor.born}].",
-        "Market is held every {p.day}.",
-        "[Travellers|Strangers] sleep at the {p.inn}[|, the only inn].",
-        "The houses are built of {p.stone}.",
-        "The great feast is in the month of {p.feast}.",
-        "It was founded in {p.founded}[| by {p.founder}].",
-        "The population is {p.population}.",
-    ]);
+    page.some(
+        3,
+        &[
+            "It is [famous|known] for {p.famous}, {an p.famous.colour} {p.famous.kind}.",
+            "The mayor is {p.mayor}[|, {an p.mayor.trade}|, born in {p.mayor.born}].",
+            "Market is held every {p.day}.",
+            "[Travellers|Strangers] sleep at the {p.inn}[|, the only inn].",
+            "The houses are built of {p.stone}.",
+            "The great feast is in the month of {p.feast}.",
+            "It was founded in {p.founded}[| by {p.founder}].",
+            "The population is {p.population}.",
+        ],
+    );
     page.paragraph();
     for &road in here.roads.iter().take(page.random.between(1, 4) as usize) {
         page.place('r', road);
@@ -86,7 +89,7 @@ pub(super) fn write(page: &mut Page) {
                 page.picture(noun);
                 page.choose(&[
                     "[People|The people of {p}|Old people] say that {an d} {n} {v.does} the {e} {o} {m}.",
-                    "{q} the {b} [stands|lies] {an d} {n}.",
+                    "{q} the {h} [stands|lies] {an d} {n}.",
                     "Every child in {p} knows the tale of the {d} {n} and the {e} {o}.",
                 ]);
             }

@@ -41,8 +41,26 @@ pub(super) fn inflect(word: &str, text: &mut String) {
 }
 
 const SMALL: &[&str] = &[
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
 ];
 const TENS: &[&str] = &["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 
@@ -52,9 +70,10 @@ pub(super) fn number(value: u64, text: &mut String) {
         (Some(word), _) => text.push_str(word),
         (None, Some(tens)) => {
             text.push_str(tens);
-            if value % 10 > 0 {
+            let ones = (value % 10) as usize;
+            if ones > 0 {
                 text.push('-');
-                text.push_str(SMALL[(value % 10) as usize]);
+                text.push_str(SMALL[ones]);
             }
         }
         (None, None) => text.push_str(&value.to_string()),

@@ -17,13 +17,16 @@ pub(super) fn write(page: &mut Page) {
         "Of all {many t}, those from {t.origin} are [held to be|said to be|called] the best.",
         "[Many|Few] know the {t}, {an t.colour} {t.kind}.",
     ]);
-    page.some(2, &[
-        "It is {t.shape} and {t.colour}.",
-        "It is found {t.habitat}.",
-        "Its season is {t.season}.",
-        "The best {many t} come from {t.origin}.",
-        "It tastes {t.taste}.",
-    ]);
+    page.some(
+        2,
+        &[
+            "It is {t.shape} and {t.colour}.",
+            "It is found {t.habitat}.",
+            "Its season is {t.season}.",
+            "The best {many t} come from {t.origin}.",
+            "It tastes {t.taste}.",
+        ],
+    );
     match page.random.below(3) {
         0 if thing.is_animal() => page.choose(&[
             "It [lives|dwells] {t.habitat} and feeds on {many t.companion}.",
@@ -75,7 +78,7 @@ pub(super) fn write(page: &mut Page) {
         ]);
     }
     page.paragraph();
-    for _ in 0..page.random.between(2, 6) {
+    for _ in 0..page.random.between(3, 8) {
         let noun = page.noun();
         if page.random.chance(45) {
             page.picture(noun);
@@ -84,7 +87,7 @@ pub(super) fn write(page: &mut Page) {
                 "{an t} that {w.does} {l} is [worth|as good as] {an d} {n}.",
                 "[Children|Old women|Sailors|Shepherds] call it the {d} {n}.",
                 "The {n} {v.does} the {t} as the {o} {v.does} the {e} {n}.",
-                "{many t} are kept {q} the {b}, [beside|under|near] {an e} {o}.",
+                "{many t} are kept {q} the {h}, [beside|under|near] {an e} {o}.",
             ]);
         } else {
             page.saying(noun);

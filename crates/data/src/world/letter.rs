@@ -6,13 +6,14 @@ use super::page::Page;
 pub(super) fn write(page: &mut Page) {
     let from = page.living(&[]);
     let writer = page.person('a', from);
-    let kin: Vec<usize> = [writer.mother, writer.father, writer.spouse, Some(writer.friend), Some(writer.rival)]
-        .into_iter()
-        .flatten()
-        .chain(writer.children.iter().copied())
-        .chain(page.world.siblings(from))
-        .filter(|&id| page.world.people[id].is_alive() && page.world.people[id].first != writer.first)
-        .collect();
+    let kin: Vec<usize> =
+        [writer.mother, writer.father, writer.spouse, Some(writer.friend), Some(writer.rival)]
+            .into_iter()
+            .flatten()
+            .chain(writer.children.iter().copied())
+            .chain(page.world.siblings(from))
+            .filter(|&id| page.world.people[id].is_alive() && page.world.people[id].first != writer.first)
+            .collect();
     let to = kin[page.random.below(kin.len())];
     let reader = page.person('b', to);
     page.place('p', writer.home);
@@ -21,17 +22,28 @@ pub(super) fn write(page: &mut Page) {
     page.draw('k', 1, 30);
     page.month('x');
     page.number('y', page.world.year);
-    page.choose(&["{p}, {k} {x} {y}", "{p}, in the month of {x}, {y}", "Written in {p} on the {k} of {x}", "{p}"]);
+    page.choose(&[
+        "{p}, {k} {x} {y}",
+        "{p}, in the month of {x}, {y}",
+        "Written in {p} on the {k} of {x}",
+        "{p}",
+    ]);
     page.paragraph();
     page.text('z', relation(page.world, to, from));
     page.text('j', relation(page.world, from, to));
-    page.choose(&["Dear {b.first},", "My dear {z},", "Dear {z},", "{b.first}, my {z},", "To my {z} {b} in {r}"]);
+    page.choose(&[
+        "Dear {b.first},",
+        "My dear {z},",
+        "Dear {z},",
+        "{b.first}, my {z},",
+        "To my {z} {b} in {r}",
+    ]);
     page.paragraph();
     opening(page);
     if page.random.chance(60) {
         page.paragraph();
     }
-    for _ in 0..page.random.between(2, 7) {
+    for _ in 0..page.random.between(4, 12) {
         news(page, from, to);
         if page.random.chance(20) {
             page.paragraph();
@@ -149,7 +161,7 @@ fn news(page: &mut Page, from: usize, to: usize) {
                 "I dreamt of {an d} {n} that {v.past} {an e} {o}.",
                 "Yesterday {an n} {v.past} my {e} {o} {m}.",
                 "Please send me {an d} {n} [soon|before winter|if you can].",
-                "The {n} {q} the {b} {w.past} {l}.",
+                "The {n} {q} the {h} {w.past} {l}.",
                 "My {n} is {d} again, and I {v.past} the {o} {m}.",
             ]);
         }

@@ -30,6 +30,7 @@ mod story;
 mod tests;
 mod things;
 mod travel;
+#[rustfmt::skip] // lists of words, not a word a line
 mod words;
 
 use std::collections::HashMap;
@@ -203,7 +204,8 @@ impl World {
 
     /// What one of a thing costs at the market of a place, in coins, every market day.
     pub fn price(&self, thing: usize, place: usize) -> u64 {
-        let spread = crate::order::mix(self.seed ^ crate::order::mix((thing * self.places.len() + place) as u64)) % 61;
+        let spread =
+            crate::order::mix(self.seed ^ crate::order::mix((thing * self.places.len() + place) as u64)) % 61;
         // Dearer the farther from where it comes.
         let far = self.distance(self.things[thing].origin, place) / 10;
         (self.things[thing].price * (80 + spread + far) / 100).max(1)

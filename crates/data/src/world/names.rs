@@ -6,11 +6,12 @@ use super::random::Random;
 use super::words;
 
 const ONSETS: &[&str] = &[
-    "b", "br", "c", "d", "dr", "f", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pr", "r", "s", "sk", "st",
-    "t", "th", "tr", "v", "w", "y", "z", "sh", "fl", "gl", "qu",
+    "b", "br", "c", "d", "dr", "f", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pr", "r", "s", "sk",
+    "st", "t", "th", "tr", "v", "w", "y", "z", "sh", "fl", "gl", "qu",
 ];
 const VOWELS: &[&str] = &["a", "e", "i", "o", "u", "ae", "ia", "ei", "ou", "ea", "y"];
-const CODAS: &[&str] = &["n", "r", "l", "s", "m", "nd", "th", "rk", "st", "lt", "k", "x", "rn", "d", "v", "ss"];
+const CODAS: &[&str] =
+    &["n", "r", "l", "s", "m", "nd", "th", "rk", "st", "lt", "k", "x", "rn", "d", "v", "m"];
 const PLACE_ENDS: &[&str] =
     &["mar", "wick", "dal", "holm", "gate", "fell", "mere", "burg", "stow", "haven", "tor", "rath", "lun"];
 const FAMILY_ENDS: &[&str] = &["ick", "in", "sen", "ov", "and", "ell", "arro", "ish", "owe", "une", "ester"];
@@ -83,7 +84,12 @@ impl Names {
         })
     }
 
-    fn list(&mut self, count: usize, syllables: std::ops::RangeInclusive<u64>, ends: &[&'static str]) -> Vec<String> {
+    fn list(
+        &mut self,
+        count: usize,
+        syllables: std::ops::RangeInclusive<u64>,
+        ends: &[&'static str],
+    ) -> Vec<String> {
         (0..count)
             .map(|_| {
                 let syllables = self.random.between(*syllables.start(), *syllables.end()) as usize;

@@ -25,7 +25,7 @@ pub(super) enum Value<'w> {
     Thing(&'w Thing),
     Trade(&'w Trade),
     /// Base and past.
-    Verb(&'w (&'static str, &'static str)),
+    Verb(&'static str, &'static str),
     Number(u64),
     Text(&'w str),
 }
@@ -178,11 +178,8 @@ impl<'w> Page<'w> {
         }
     }
 
-    /// Writes a line of its own.
+    /// Says something and ends the line.
     pub(super) fn line(&mut self, template: &str) {
-        if !self.text.is_empty() && !self.text.ends_with('\n') {
-            self.text.push('\n');
-        }
         self.say(template);
         self.text.push('\n');
     }
@@ -217,7 +214,8 @@ impl<'w> Page<'w> {
             match c {
                 '"' if self.text.is_empty() || self.text.ends_with([' ', '\n']) => self.start = true,
                 ' ' if self.text.ends_with(['.', '!', '?']) => self.start = true,
-                ' ' if [".\"", "!\"", "?\""].iter().any(|end| self.text.ends_with(end)) => self.start = true,
+                // After a question in quotation marks the sentence may go on.
+                ' ' if self.text.ends_with(".\"") => self.start = true,
                 _ => {}
             }
             if self.start && c.is_ascii_alphanumeric() {
@@ -232,7 +230,7 @@ impl<'w> Page<'w> {
     fn slot(&mut self, slot: &str) {
         let (how, path) = slot.split_once(' ').unwrap_or(("", slot));
         let Some(value) = self.value(path) else {
-            debug_assert!(false, "nothing is bound to {{{slot}}}");
+            debug_assert!(false, "nothing fills {{{slot}}} after: {}", self.text);
             return;
         };
         let begin = self.text.len();
@@ -260,7 +258,7 @@ impl<'w> Page<'w> {
             Value::Place(place) => self.text.push_str(&place.name),
             Value::Thing(thing) => self.text.push_str(&thing.name),
             Value::Trade(trade) => self.text.push_str(trade.name),
-            Value::Verb((base, _)) => self.text.push_str(base),
+            Value::Verb(base, _) => self.text.push_str(base),
             Value::Text(text) => self.text.push_str(text),
             Value::Number(number) => self.raw(number),
         }
@@ -354,7 +352,7 @@ impl<'w> Page<'w> {
                 "does" => Text(one.does),
                 _ => return None,
             },
-            Value::Verb(&(base, past)) => match key {
+            Value::Verb(base, past) => match key {
                 "past" => Text(past),
                 // What lists hold in the third person would hide the pairs; no verb here is irregular in it.
                 "does" => Text(world.third_person(base)?),

@@ -15,8 +15,8 @@ const FIRST_NAMES: usize = 150;
 
 /// Characters; stories let people act by them.
 pub(super) const TEMPERS: &[&str] = &[
-    "brave", "timid", "patient", "hasty", "greedy", "generous", "honest", "sly", "merry", "gloomy", "curious",
-    "stubborn",
+    "brave", "timid", "patient", "hasty", "greedy", "generous", "honest", "sly", "merry", "gloomy",
+    "curious", "stubborn",
 ];
 
 /// A person. Indices point into the lists of the [`super::World`].
@@ -91,7 +91,13 @@ struct Maker<'a> {
     people: Vec<Person>,
 }
 
-pub(super) fn make(seed: u64, names: &mut Names, year: u64, places: &[Place], things: &[Thing]) -> Vec<Person> {
+pub(super) fn make(
+    seed: u64,
+    names: &mut Names,
+    year: u64,
+    places: &[Place],
+    things: &[Thing],
+) -> Vec<Person> {
     let which = |keep: &dyn Fn(&Thing) -> bool| {
         things.iter().filter(|thing| keep(thing)).map(|thing| thing.id).collect::<Vec<_>>()
     };
@@ -125,7 +131,13 @@ pub(super) fn make(seed: u64, names: &mut Names, year: u64, places: &[Place], th
 }
 
 impl Maker<'_> {
-    fn person(&mut self, female: bool, born: u64, birthplace: usize, parents: Option<(usize, usize)>) -> usize {
+    fn person(
+        &mut self,
+        female: bool,
+        born: u64,
+        birthplace: usize,
+        parents: Option<(usize, usize)>,
+    ) -> usize {
         let id = self.people.len();
         let (first, family, name) = loop {
             let first = self.first[usize::from(!female)][self.random.skewed(FIRST_NAMES)].clone();
@@ -215,7 +227,8 @@ impl Maker<'_> {
             }
             let free = |&&id: &&usize| {
                 let (man, woman) = (&self.people[id], &self.people[wife]);
-                !man.female && man.spouse.is_none() && man.mother != woman.mother && man.born.abs_diff(woman.born) < 12
+                let of_age = (woman.born - 10..=woman.born + 2).contains(&man.born);
+                !man.female && man.spouse.is_none() && man.mother != woman.mother && of_age
             };
             if let Some(&husband) = among.iter().find(free) {
                 self.marry(wife, husband);

@@ -17,11 +17,13 @@ const ROADS: usize = 3;
 const KINDS: &[&str] = &["town", "village", "city", "port", "hamlet", "market town", "hill village"];
 pub(super) const DAYS: &[&str] = &["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const SIGNS: &[&str] = &[
-    "Goose", "Bell", "Lantern", "Stag", "Anchor", "Kettle", "Raven", "Plough", "Crown", "Trout", "Barrel", "Moon",
-    "Badger", "Wheel", "Swan", "Oak",
+    "Goose", "Bell", "Lantern", "Stag", "Anchor", "Kettle", "Raven", "Plough", "Crown", "Trout", "Barrel",
+    "Moon", "Badger", "Wheel", "Swan", "Oak",
 ];
-const SIGN_COLOURS: &[&str] =
-    &["Red", "Old", "Golden", "Black", "White", "Silver", "Blue", "Sleepy", "Green", "Merry", "Crooked", "Copper"];
+const SIGN_COLOURS: &[&str] = &[
+    "Red", "Old", "Golden", "Black", "White", "Silver", "Blue", "Sleepy", "Green", "Merry", "Crooked",
+    "Copper",
+];
 const STONES: &[&str] = &["granite", "limestone", "sandstone", "brick", "oak", "slate", "marble", "flint"];
 
 /// A settlement. Indices point into the lists of the [`super::World`].

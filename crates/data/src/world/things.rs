@@ -9,7 +9,8 @@ use super::words::{COLOURS, HABITATS, SEASONS, SHAPES, TASTES, USES};
 const COUNT: usize = 1600;
 
 /// What kind a thing is, in English, and whether it is eaten, grows, or moves.
-const KINDS: &[&str] = &["fruit", "herb", "bird", "fish", "root", "dish", "cloth", "beast", "flower", "stone", "drink"];
+const KINDS: &[&str] =
+    &["fruit", "herb", "bird", "fish", "root", "dish", "cloth", "beast", "flower", "stone", "drink"];
 
 /// An invented thing. Indices point into the lists of the [`super::World`].
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -28,7 +28,8 @@ pub(super) fn write(page: &mut Page) {
     let mut legs: Vec<u64> = Vec::new();
     let mut seen = vec![here];
     for _ in 0..page.random.between(2, 7) {
-        let fresh: Vec<usize> = world.places[here].roads.iter().copied().filter(|road| !seen.contains(road)).collect();
+        let fresh: Vec<usize> =
+            world.places[here].roads.iter().copied().filter(|road| !seen.contains(road)).collect();
         if fresh.is_empty() {
             break;
         }
@@ -74,14 +75,17 @@ pub(super) fn write(page: &mut Page) {
 
 fn arrival(page: &mut Page, here: usize) {
     let world = page.world;
-    page.some(2, &[
-        "It is {an r.kind} on the {r.river}[|, founded in {r.founded}].",
-        "{a.he} slept at the {r.inn}.",
-        "The houses are of {r.stone}.",
-        "There the mayor is {r.mayor}.",
-        "{r.famous}, {an r.famous.kind}, is what {r} is [famous|known] for.",
-        "{r.population} people live in {r}.",
-    ]);
+    page.some(
+        2,
+        &[
+            "It is {an r.kind} on the {r.river}[|, founded in {r.founded}].",
+            "{a.he} slept at the {r.inn}.",
+            "The houses are of {r.stone}.",
+            "There the mayor is {r.mayor}.",
+            "{r.famous}, {an r.famous.kind}, is what {r} is [famous|known] for.",
+            "{r.population} people live in {r}.",
+        ],
+    );
     for _ in 0..page.random.between(0, 3) {
         let noun = page.noun();
         page.scenery(noun);
