@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
-use train::{DataConfig, Memory, Schedule, ScheduleKind, TrainConfig};
+use train::{DataConfig, Memory, Samples, Schedule, ScheduleKind, TrainConfig};
 
 /// What is to be trained on, as far as a plan needs it.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,8 +120,14 @@ pub struct Plan {
     pub config: TrainConfig,
 }
 
+/// What is continued at every evaluation, unless others are set.
+const PROMPTS: [&str; 3] = ["The ", "\"I ", "def "];
+
 /// Bytes a second at which a checkpoint is hashed and written, roughly.
 const SAVING_RATE: f64 = 2e8;
+
+/// Less than this share of the rule's tokens is no run.
+const LEAST_SHARE: f64 = 0.05;
 
 /// A candidate with the tokens that it would be trained on.
 struct Candidate {
@@ -227,27 +233,32 @@ fn choose(request: &Request<'_>, probe: &Probe, shapes: &[Shape], correction: f6
         }
         Budget::Seconds(seconds) => {
             let mut best: Option<(f64, Candidate)> = None;
-            let mut least = f64::INFINITY;
+            let mut least: Option<(f64, Shape)> = None;
             for shape in shapes {
                 let candidate = Candidate { shape: *shape, tokens: wanted(shape) };
                 // Nothing runs faster than the peak: most shapes need no closer look.
                 let bound = shape.flops_per_token() * candidate.tokens / probe.peak_flops;
-                if bound > seconds {
-                    least = least.min(bound);
+                if bound > seconds && least.is_some() {
                     continue;
                 }
                 let config = configuration(request, &candidate)?;
                 let step = probe.step_seconds(&config)? * correction;
                 let total = step * config.steps as f64 * (1.0 + EVAL_SHARE + 0.02)
                     + evaluation_seconds(&config, step);
-                least = least.min(total);
+                if least.is_none_or(|(least, _)| total < least) {
+                    least = Some((total, *shape));
+                }
                 let rank = (shape.parameters() as f64).ln() - 0.5 * shape.aspect_penalty();
                 if total <= seconds && best.as_ref().is_none_or(|(best, _)| rank > *best) {
                     best = Some((rank, candidate));
                 }
             }
-            best.map(|(_, candidate)| candidate).ok_or_else(|| {
-                infeasible(format!("the least that can be trained by these rules takes about {least:.0} s"))
+            // Less than the rule's tokens for the smallest shape, if need be; the plan says so.
+            let (total, shape) = least.ok_or_else(none)?;
+            let short = Candidate { shape, tokens: wanted(&shape) * seconds / total };
+            let best = best.map(|(_, candidate)| candidate);
+            best.or((seconds > LEAST_SHARE * total).then_some(short)).ok_or_else(|| {
+                infeasible(format!("by the rules, the least that can be trained takes {total:.0} s"))
             })
         }
     }
@@ -275,6 +286,7 @@ fn configuration(request: &Request<'_>, candidate: &Candidate) -> Result<TrainCo
     config.evaluation.tokens =
         settings.eval_tokens.unwrap_or(rules::EVAL_TOKENS).min(corpus.eval_tokens.max(1));
     config.checkpoints.keep = 2;
+    config.samples = Samples { prompts: PROMPTS.map(String::from).to_vec(), tokens: 40 };
     config.data = corpus.data.clone();
     config.model.bos_token_id = corpus.eos;
     config.model.eos_token_id = corpus.eos;
@@ -321,6 +333,10 @@ fn finish(
     let parameters = shape.parameters();
     let flops = graph_flops(&config)? * config.steps as f64;
     let mut notes = Vec::new();
+    let (ratio, rule) = (tokens as f64 / parameters as f64, request.settings.tokens_per_parameter);
+    if ratio < 0.5 * rule.unwrap_or(TOKENS_PER_PARAMETER) {
+        notes.push(format!("{ratio:.1} tokens a parameter are few: even the smallest shape is too large"));
+    }
     let epochs = request.corpus.train_tokens.map(|have| tokens as f64 / have.max(1) as f64);
     if let (Some(epochs), Some(have)) = (epochs, request.corpus.train_tokens) {
         let most = request.settings.max_epochs.unwrap_or(EPOCHS_REFUSED);
@@ -363,7 +379,8 @@ fn graph_flops(config: &TrainConfig) -> Result<f64> {
     Ok(micro as f64 * config.micro_batches() as f64)
 }
 
-fn check_memory(memory: &Memory, available: Option<u64>) -> Result<()> {
+/// Refuses a run that does not fit into the memory there is, with the figures.
+pub fn check_memory(memory: &Memory, available: Option<u64>) -> Result<()> {
     let Some(have) = available.filter(|&have| memory.total() as u64 > have) else { return Ok(()) };
     let mb = |bytes: usize| bytes as f64 / 1e6;
     let parts = [

@@ -48,9 +48,7 @@ pub fn learning_rate(flops: f64, batch_tokens: f64) -> f64 {
     let theirs = 0.2920 * flops.powf(0.3271);
     let rate = 0.3118 * flops.powf(-0.125) * (batch_tokens / theirs).sqrt();
     // Three digits, so that a plan reads well and is the same on every machine.
-    let rate = rate.clamp(1e-4, 1e-2);
-    let unit = 10f64.powf(rate.log10().floor() - 2.0);
-    (rate / unit).round() * unit
+    format!("{:.2e}", rate.clamp(1e-4, 1e-2)).parse().unwrap_or(rate)
 }
 
 /// Steps over which the rate rises: one in fifty, at least ten, at most a tenth of the run.

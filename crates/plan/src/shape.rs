@@ -49,7 +49,7 @@ impl Family {
     /// feed-forward part of 8/3 of it in whole tiles of 32 (Shazeer, arXiv:2002.05202).
     pub fn shape(&self, width: usize, layers: usize) -> Shape {
         let heads = (width / self.head_dim.max(1)).max(1);
-        let ffn = (8 * width).div_ceil(3).next_multiple_of(32);
+        let ffn = width.saturating_mul(8).div_ceil(3).next_multiple_of(32);
         let Family { vocab, head_dim, seq, tied } = *self;
         Shape { width, layers, heads, kv_heads: heads, head_dim, ffn, seq, vocab, tied }
     }

@@ -32,7 +32,9 @@ impl MetricsWriter {
         self.line.clear();
         let json = serde_json::to_writer(&mut self.line, line).map_err(std::io::Error::from);
         self.line.push(b'\n');
-        json.and_then(|()| self.file.write_all(&self.line)).map_err(Error::io("write", self.file.path()))
+        let written = json.and_then(|()| self.file.write_all(&self.line));
+        // Only an error may allocate.
+        written.map_err(|e| Error::io("write", self.file.path())(e))
     }
 
     /// Makes what was written last.

@@ -75,18 +75,8 @@ impl RunWriter {
     /// Makes the folder of a new run. A folder that has anything in it is refused, but for one that a
     /// failed attempt left without `run.toml`.
     pub fn create(path: &Path, config: &str, files: Files) -> Result<RunWriter> {
-        if path.is_file() {
-            return Err(Error::Exists { path: path.into() });
-        }
+        RunWriter::vacant(path)?;
         let fresh = !path.exists();
-        let occupied = || -> Result<bool> {
-            let mut entries = fs::read_dir(path).map_err(Error::io("list", path))?;
-            Ok(entries
-                .any(|entry| entry.is_ok_and(|e| e.file_name() != "lock" && e.file_name() != "run.part")))
-        };
-        if !fresh && occupied()? {
-            return Err(Error::Exists { path: path.into() });
-        }
         let made = (|| {
             files.create_folder(path)?;
             let lock = lock(path)?;
@@ -98,6 +88,21 @@ impl RunWriter {
             let _ = fs::remove_dir_all(path);
         }
         made
+    }
+
+    /// Refuses a path at which no new run can be made.
+    pub fn vacant(path: &Path) -> Result<()> {
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(_) if path.is_file() => return Err(Error::Exists { path: path.into() }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(Error::io("list", path)(e)),
+        };
+        let ours = |name: &std::ffi::OsStr| name == "lock" || name == "run.part";
+        match entries.flatten().all(|entry| ours(&entry.file_name())) {
+            true => Ok(()),
+            false => Err(Error::Exists { path: path.into() }),
+        }
     }
 
     /// Opens a run to go on with it.

@@ -80,7 +80,8 @@ impl Meeting {
         while state.round == round && !state.failed {
             state = self.all.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        if state.failed { Err(Error::Rank) } else { Ok(()) }
+        // A meeting that came about counts, even if one has left since.
+        if state.round == round { Err(Error::Rank) } else { Ok(()) }
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Options {
     #[arg(long, value_name = "FOLDER", default_value = "quickstart")]
     pub out: PathBuf,
     /// How long to train
-    #[arg(long, value_name = "BUDGET", default_value = "3m")]
+    #[arg(long, value_name = "BUDGET", default_value = "4m")]
     pub budget: String,
     /// Bytes of generated text
     #[arg(long, value_name = "N", default_value_t = 24_000_000)]

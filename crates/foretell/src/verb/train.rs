@@ -82,9 +82,7 @@ fn planned(
         return Err(Failure::Usage("--data is needed: a folder made by `foretell data build`".into()));
     };
     // Refused before a minute is spent on planning.
-    if options.out.join("run.toml").exists() {
-        return Err(record::Error::Exists { path: options.out.clone() }.into());
-    }
+    RunWriter::vacant(&options.out)?;
     let dataset = Dataset::open(data)?;
     let device = machine::device(common)?;
     let mut ranked = settings.clone();
@@ -153,6 +151,8 @@ pub fn go(
 ) -> Result<(), Failure> {
     let stop = signals::stop()?;
     let devices = devices(config, common)?;
+    let memory = train::Memory::of(config, devices[0].cpu().threads() * devices.len())?;
+    plan::check_memory(&memory, machine::available())?;
     let peak = plan::peak(&devices[0], Duration::from_millis(8)) * devices.len() as f64;
     let stop = || signals::stopping(&stop);
     let session = Session { config, dataset, writer, devices: &devices, peak, initial, stop: &stop };

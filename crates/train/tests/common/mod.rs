@@ -1,0 +1,79 @@
+//! A little data and a little run for the tests of training.
+#![allow(dead_code, unreachable_pub)]
+
+use data::{BuildConfig, Dataset, Source, TokenizerChoice, build};
+use engine::CpuDevice;
+use kernels::{Cpu, Isa};
+use model::{Config, Sizes};
+use std::fmt::Write;
+use std::path::Path;
+use train::*;
+
+/// A data folder of a few dozen documents of bytes.
+pub fn dataset(folder: &Path) -> Dataset {
+    let mut lines = String::new();
+    for i in 0..60u64 {
+        let words: Vec<String> =
+            (0..20 + i % 17).map(|j| format!("w{}", (i * 31 + j * j * 7) % 97)).collect();
+        let _ = writeln!(lines, "{}", serde_json::json!({"text": words.join(" ")}));
+    }
+    let file = folder.join("text.jsonl");
+    std::fs::write(&file, lines).unwrap();
+    let config = BuildConfig {
+        sources: vec![Source::new(file.to_string_lossy())],
+        tokenizer: TokenizerChoice::Bytes,
+        holdout: 0.1,
+        ..BuildConfig::default()
+    };
+    build(&config, &folder.join("data"), &mut |_| ()).unwrap();
+    Dataset::open(&folder.join("data")).unwrap()
+}
+
+/// Twelve steps of a tiny model, eight rows a step.
+pub fn config(dataset: &Dataset, micro_rows: usize) -> TrainConfig {
+    let vocab = dataset.tokenizer().vocab_size();
+    let sizes = Sizes {
+        vocab,
+        width: 16,
+        ffn: 40,
+        layers: 2,
+        heads: 2,
+        kv_heads: 1,
+        head_dim: 8,
+        context: 24,
+        tied: false,
+    };
+    TrainConfig {
+        seed: 3,
+        steps: 12,
+        rows: 12,
+        micro_rows,
+        z_loss: 1e-4,
+        recompute: false,
+        non_finite: NonFinite::Stop,
+        schedule: Schedule {
+            kind: ScheduleKind::Cosine,
+            peak: 1e-2,
+            warmup_steps: 2,
+            decay_steps: 0,
+            last: 0.1,
+        },
+        optimiser: OptimiserConfig::default(),
+        evaluation: Evaluation { tokens: 2000, every: 5 },
+        checkpoints: Checkpoints { every: 4, keep: 2 },
+        samples: Samples::default(),
+        data: DataConfig {
+            path: dataset.folder().into(),
+            hash: dataset.manifest().data_hash(),
+            eval_hash: dataset.manifest().eval_hash(),
+        },
+        machine: Machine::default(),
+        origin: Origin::default(),
+        model: Config::new(sizes).unwrap(),
+    }
+}
+
+/// A device of so many threads.
+pub fn device(threads: usize) -> CpuDevice {
+    CpuDevice::new(Cpu::new(Isa::best(), threads).unwrap())
+}
