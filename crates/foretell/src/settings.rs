@@ -57,7 +57,9 @@ pub fn expand(arguments: impl IntoIterator<Item = OsString>) -> Result<(Vec<OsSt
             let text = value("--set")?;
             let pair = text.to_str().and_then(|text| text.split_once('='));
             let (key, value) = pair.ok_or(format!("--set {}: write it as key=value", text.display()))?;
-            given.push((key.trim().to_string(), value.trim().to_string()));
+            // `key = value` as in the file; else the value is as it was written, its spaces included.
+            let value = if key.ends_with(' ') { value.trim() } else { value };
+            given.push((key.trim().to_string(), value.to_string()));
         } else {
             rest.push(argument);
         }

@@ -67,6 +67,8 @@ impl Run {
 pub struct RunWriter {
     run: Run,
     files: Files,
+    /// Whether the folder was there before, empty.
+    found: bool,
     /// Released when the process ends, however it ends.
     _lock: File,
 }
@@ -81,7 +83,7 @@ impl RunWriter {
             files.create_folder(path)?;
             let lock = lock(path)?;
             files.replace(&path.join("run.toml"), config.as_bytes())?;
-            Ok(RunWriter { run: Run { path: path.into() }, files, _lock: lock })
+            Ok(RunWriter { run: Run { path: path.into() }, files, found: !fresh, _lock: lock })
         })();
         if made.is_err() && fresh {
             // A folder of nothing but a lock; it does no harm if it stays.
@@ -108,7 +110,21 @@ impl RunWriter {
     /// Opens a run to go on with it.
     pub fn open(path: &Path, files: Files) -> Result<RunWriter> {
         let run = Run::open(path)?;
-        Ok(RunWriter { run, files, _lock: lock(path)? })
+        Ok(RunWriter { run, files, found: true, _lock: lock(path)? })
+    }
+
+    /// Takes back what [`RunWriter::create`] made, for a run that could not begin. One in which anything was
+    /// recorded stays.
+    pub fn take_back(self) {
+        let recorded = |name| fs::metadata(self.run.path.join(name)).is_ok_and(|file| file.len() > 0);
+        if recorded("metrics.jsonl") || self.run.checkpoints().exists() {
+            return;
+        }
+        // What cannot be removed is an error already told; `create` took the folder only if it was empty.
+        let _ = fs::remove_dir_all(&self.run.path);
+        if self.found {
+            let _ = fs::create_dir(&self.run.path);
+        }
     }
 
     /// The run.

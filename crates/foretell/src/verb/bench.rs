@@ -19,6 +19,7 @@ use train::{Replica, Solo, TrainConfig};
 #[derive(clap::Subcommand, Debug)]
 pub enum Verb {
     /// The machine: peak, bandwidth, cost of every operation
+    #[command(after_help = "Example:\n  foretell bench probe --threads 1")]
     Probe,
     /// A training step of a reference size, in the fields of the PyTorch peer
     Step(Step),
@@ -128,14 +129,23 @@ fn sized(name: &str, changes: &[String]) -> Result<Size, Failure> {
     Ok(size)
 }
 
+/// A time to measure; `least` is 0 where the number of steps decides too.
+fn seconds(seconds: f64, least: f64) -> Result<Duration, Failure> {
+    match seconds >= least && seconds <= 1e6 {
+        true => Ok(Duration::from_secs_f64(seconds)),
+        false => Err(Failure::Usage(format!("--seconds {seconds}: it must lie between {least} and 1e6"))),
+    }
+}
+
 fn step(options: &Step, device: &CpuDevice) -> Result<(), Failure> {
+    let time = seconds(options.seconds, 0.0)?;
     let size = sized(&options.size, &options.shape)?;
     let config = step_config(&size.shape, size.rows, size.rows)?;
     let begin = Instant::now();
     let mut watch = Stopwatch::new(&config, device)?;
     watch.step()?;
     let first_ms = begin.elapsed().as_secs_f64() * 1e3;
-    let times = watch.times(options.steps, Duration::from_secs_f64(options.seconds))?;
+    let times = watch.times(options.steps.max(1), time)?;
     let peak_rss_mb = machine::peak_rss_mb();
     if options.profile {
         return profile(&mut watch);
@@ -222,8 +232,9 @@ impl Windows {
 fn race(options: &Race, device: &CpuDevice) -> Result<(), Failure> {
     let mut size = sized(&options.size, &["vocab=256".into()])?;
     size.rows = options.rows.unwrap_or(size.rows);
-    if !(options.seconds > 0.0 && options.seconds < 1e6) {
-        return Err(Failure::Usage(format!("--seconds {}: it must be positive", options.seconds)));
+    seconds(options.seconds, 1e-3)?;
+    if !(options.rate > 0.0 && options.rate <= 10.0) {
+        return Err(Failure::Usage(format!("--rate {}: it must be positive, and 10 at most", options.rate)));
     }
     let bytes =
         std::fs::read(&options.bytes).with_context(|| format!("cannot read {}", options.bytes.display()))?;

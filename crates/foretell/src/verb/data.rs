@@ -277,10 +277,15 @@ pub fn generate(
     force: bool,
     common: &Common,
 ) -> Result<PathBuf, Failure> {
+    let fresh = !folder.exists();
     let mut progress = Progress::new("world", bytes, common.quiet || common.json);
     let path = data::world::generate(folder, seed, bytes, force, &mut |done| {
         progress.show(done, || "bytes".into());
     });
     progress.end();
+    if path.is_err() && fresh {
+        // Removed only if it is empty.
+        let _ = std::fs::remove_dir(folder);
+    }
     Ok(path?.path)
 }

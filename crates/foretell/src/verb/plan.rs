@@ -136,13 +136,17 @@ pub fn make(
         }
     }
     let adjust = Fields { fields, init: init.cloned() };
+    let usage = |error: plan::Error| match error {
+        plan::Error::Setting { .. } => Failure::Usage(error.to_string()),
+        other => other.into(),
+    };
+    // Refused before the machine is measured, which takes seconds.
+    fixed.check().map_err(usage)?;
+    fixed.candidates(corpus.vocab).map_err(usage)?;
     let probe = Probe::measure(device)?;
     let request =
         Request { budget, settings: &fixed, corpus, adjust: &adjust, available: machine::available() };
-    let mut plan = Plan::make(&request, &probe, device).map_err(|error| match error {
-        plan::Error::Setting { .. } => Failure::Usage(error.to_string()),
-        other => other.into(),
-    })?;
+    let mut plan = Plan::make(&request, &probe, device).map_err(usage)?;
     plan.config.origin.version = machine::version();
     Ok(plan)
 }

@@ -58,17 +58,19 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
     }
     let dataset = Dataset::open(&data)?;
     chapter(common, 3, "what will it cost? (known before it runs)");
-    let (config, writer) = match Run::open(&run) {
-        Ok(found) => (
+    let begun = Run::open(&run).ok();
+    let (config, writer) = match &begun {
+        Some(found) => (
             TrainConfig::from_toml(&found.config()?, &run.join("run.toml"))?,
             RunWriter::open(&run, Files::new())?,
         ),
-        Err(_) => begin(options, common, settings, &dataset, &run)?,
+        None => begin(options, common, settings, &dataset, &run)?,
     };
     chapter(common, 4, "training");
-    match writer.run().done() {
-        true => note(common, "done before"),
-        false => super::train::go(&config, &dataset, &writer, None, common)?,
+    match (writer.run().done(), begun) {
+        (true, _) => note(common, "done before"),
+        (false, Some(_)) => super::train::go(&config, &dataset, &writer, None, common)?,
+        (false, None) => super::train::begin(&config, &dataset, writer, None, common)?,
     }
     chapter(common, 5, "what it writes now");
     let samples = record::read_metrics(&run.join("samples.jsonl"))?;

@@ -65,9 +65,40 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
         config.origin.init_from = model.path.display().to_string();
     }
     config.check().map_err(|e| Failure::Usage(e.to_string()))?;
+    if let Some(model) = initial.as_ref().filter(|model| model.config.shapes() != config.model.shapes()) {
+        return Err(Failure::Usage(format!(
+            "--init-from {}: its parameters are not those of the run ({})",
+            model.path.display(),
+            first_difference(&model.config, &config.model)
+        )));
+    }
     let dataset = Dataset::open(&config.data.path)?;
     let writer = RunWriter::create(&options.out, &config.to_toml()?, Files::new())?;
-    go(&config, &dataset, &writer, initial.as_ref().map(|model| &model.params), common)
+    begin(&config, &dataset, writer, initial.as_ref().map(|model| &model.params), common)
+}
+
+/// Runs a run that was just made; one that cannot take a step leaves nothing.
+pub fn begin(
+    config: &TrainConfig,
+    dataset: &Dataset,
+    writer: RunWriter,
+    initial: Option<&Store>,
+    common: &Common,
+) -> Result<(), Failure> {
+    let ended = go(config, dataset, &writer, initial, common);
+    if matches!(ended, Err(Failure::Usage(_) | Failure::Failed(_))) {
+        writer.take_back();
+    }
+    ended
+}
+
+/// The first parameter in which two models differ.
+fn first_difference(a: &model::Config, b: &model::Config) -> String {
+    let (a, b) = (a.shapes(), b.shapes());
+    match a.iter().zip(&b).find(|(a, b)| a != b) {
+        Some(((name, shape), (_, other))) if shape != other => format!("{name}: {shape:?}, not {other:?}"),
+        _ => format!("{} parameters, not {}", a.len(), b.len()),
+    }
 }
 
 /// The configuration that a budget buys.
@@ -150,6 +181,7 @@ pub fn go(
     common: &Common,
 ) -> Result<(), Failure> {
     let stop = signals::stop()?;
+    check_prompts(config, dataset)?;
     let devices = devices(config, common)?;
     let memory = train::Memory::of(config, devices[0].cpu().threads() * devices.len())?;
     plan::check_memory(&memory, machine::available())?;
@@ -160,6 +192,19 @@ pub fn go(
     let outcome = train::train(&session, &mut display);
     display.progress.end();
     finish(writer.run().path(), outcome?, common)
+}
+
+/// Refuses prompts that leave no room for a token, before they end a run at its first evaluation.
+fn check_prompts(config: &TrainConfig, dataset: &Dataset) -> Result<(), Failure> {
+    for prompt in &config.samples.prompts {
+        let (tokens, seq) = (generate::prompt(dataset.tokenizer(), prompt)?.len(), config.seq());
+        if tokens >= seq {
+            let text =
+                format!("{tokens} tokens do not fit into a context (max_position_embeddings) of {seq}");
+            return Err(Failure::Usage(format!("samples.prompts: {prompt:?}: {text}; shorten it")));
+        }
+    }
+    Ok(())
 }
 
 fn finish(path: &Path, outcome: Outcome, common: &Common) -> Result<(), Failure> {
