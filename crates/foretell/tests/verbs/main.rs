@@ -1,0 +1,13 @@
+//! Every verb through the real program: what it prints and writes, how it ends, and what it does with
+//! input that is wrong. One binary, so that the data and the run that most tests read are made once.
+#![cfg(unix)]
+
+mod common;
+
+mod help;
+mod kill;
+mod resume;
+mod same_bits;
+mod settings;
+mod signals;
+mod train;
