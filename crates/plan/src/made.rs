@@ -133,6 +133,8 @@ const LEAST_SHARE: f64 = 0.05;
 struct Candidate {
     shape: Shape,
     tokens: f64,
+    /// Rows a step, if they are not to follow from the tokens.
+    rows: Option<usize>,
 }
 
 impl Plan {
@@ -162,7 +164,9 @@ impl Plan {
                 if attempt < 3 && !(0.8..1.25).contains(&ratio) {
                     continue;
                 }
-                config = configuration(request, &Candidate { tokens, ..candidate })?;
+                // With the rows that were timed.
+                let rows = Some(config.rows);
+                config = configuration(request, &Candidate { tokens, rows, ..candidate })?;
                 return finish(request, probe, config, &candidate.shape, memory, step);
             }
             return finish(request, probe, config, &candidate.shape, memory, step);
@@ -216,12 +220,12 @@ fn choose(request: &Request<'_>, probe: &Probe, shapes: &[Shape], correction: f6
                 let reason = format!("the nearest shape has N = {}", shape.parameters());
                 return Err(infeasible(format!("{reason}; choose another size, or --set width and layers")));
             }
-            Ok(Candidate { shape, tokens: tokens.unwrap_or_else(|| wanted(&shape)) })
+            Ok(Candidate { shape, tokens: tokens.unwrap_or_else(|| wanted(&shape)), rows: None })
         }
         Budget::Flops(flops) => {
             let tokens = |s: &Shape| flops / s.flops_per_token();
             let shape = closest(&|s| (tokens(s) / wanted(s)).ln()).ok_or_else(none)?;
-            let candidate = Candidate { shape, tokens: tokens(&shape) };
+            let candidate = Candidate { shape, tokens: tokens(&shape), rows: None };
             let row = shape.seq as f64;
             match candidate.tokens < row {
                 true => Err(infeasible(format!(
@@ -235,7 +239,7 @@ fn choose(request: &Request<'_>, probe: &Probe, shapes: &[Shape], correction: f6
             let mut best: Option<(f64, Candidate)> = None;
             let mut least: Option<(f64, Shape)> = None;
             for shape in shapes {
-                let candidate = Candidate { shape: *shape, tokens: wanted(shape) };
+                let candidate = Candidate { shape: *shape, tokens: wanted(shape), rows: None };
                 // Nothing runs faster than the peak: most shapes need no closer look.
                 let bound = shape.flops_per_token() * candidate.tokens / probe.peak_flops;
                 if bound > seconds && least.is_some() {
@@ -255,7 +259,7 @@ fn choose(request: &Request<'_>, probe: &Probe, shapes: &[Shape], correction: f6
             }
             // Less than the rule's tokens for the smallest shape, if need be; the plan says so.
             let (total, shape) = least.ok_or_else(none)?;
-            let short = Candidate { shape, tokens: wanted(&shape) * seconds / total };
+            let short = Candidate { shape, tokens: wanted(&shape) * seconds / total, rows: None };
             let best = best.map(|(_, candidate)| candidate);
             best.or((seconds > LEAST_SHARE * total).then_some(short)).ok_or_else(|| {
                 infeasible(format!("by the rules, the least that can be trained takes {total:.0} s"))
@@ -268,7 +272,7 @@ fn choose(request: &Request<'_>, probe: &Probe, shapes: &[Shape], correction: f6
 fn configuration(request: &Request<'_>, candidate: &Candidate) -> Result<TrainConfig> {
     let (settings, corpus, shape) = (request.settings, request.corpus, &candidate.shape);
     let tokens = candidate.tokens;
-    let rows = settings.rows.unwrap_or_else(|| rules::rows(tokens, shape.seq));
+    let rows = settings.rows.or(candidate.rows).unwrap_or_else(|| rules::rows(tokens, shape.seq));
     let micro_rows = settings.micro_rows.unwrap_or_else(|| rules::micro_rows(rows, shape.seq));
     let step_tokens = (rows * shape.seq) as f64;
     let steps = settings.steps.unwrap_or_else(|| ((tokens / step_tokens).round() as u64).max(1));
