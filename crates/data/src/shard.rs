@@ -251,7 +251,7 @@ impl Shard {
                 return Err(Error::corrupt(&path, what));
             }
         };
-        if (bytes.len() - HEADER) % width != 0 {
+        if !(bytes.len() - HEADER).is_multiple_of(width) {
             return Err(Error::corrupt(&path, "is truncated"));
         }
         let count = ((bytes.len() - HEADER) / width) as u64;

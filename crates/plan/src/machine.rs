@@ -103,9 +103,8 @@ fn solve(seen: &[Observation], used: &[usize]) -> Option<[f64; 3]> {
         }
         for k in (0..n).filter(|&k| k != i) {
             let factor = a[k][i] / a[i][i];
-            for j in 0..4 {
-                a[k][j] -= factor * a[i][j];
-            }
+            let row = a[i];
+            a[k].iter_mut().zip(row).for_each(|(x, pivot)| *x -= factor * pivot);
         }
     }
     let mut x = [0.0; 3];

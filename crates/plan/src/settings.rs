@@ -157,7 +157,7 @@ impl Settings {
 fn parse<T: std::str::FromStr>(name: &str, value: &str) -> Result<T> {
     let whole = || {
         let x: f64 = value.parse().ok()?;
-        (x >= 0.0 && x < 1e18 && x.fract() == 0.0).then(|| (x as u64).to_string().parse().ok())?
+        ((0.0..1e18).contains(&x) && x.fract() == 0.0).then(|| (x as u64).to_string().parse().ok())?
     };
     value.parse().ok().or_else(whole).ok_or_else(|| Error::Setting {
         name: name.into(),

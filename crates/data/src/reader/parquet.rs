@@ -117,10 +117,8 @@ impl Reader for ParquetReader {
                 Ok(None) => return None,
                 Ok(Some(batch)) => {
                     let (name, config, row) = (&self.name, &self.config, self.row);
-                    fenced(|| Ok(read_batch(&batch, name, config, row))).map(|items| {
-                        self.row += batch.num_rows() as u64;
-                        items
-                    })
+                    fenced(|| Ok(read_batch(&batch, name, config, row)))
+                        .inspect(|_| self.row += batch.num_rows() as u64)
                 }
                 Err(what) => Err(what),
             };

@@ -76,9 +76,9 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         ..Sampling::default()
     };
     let room = context.saturating_sub(prompt.len());
-    let max_tokens = Some(options.tokens.unwrap_or(room.clamp(1, 200)));
+    let most = options.tokens.unwrap_or(room.clamp(1, 200));
     let request = |sequence: usize| Request {
-        max_tokens,
+        max_tokens: Some(most),
         sampling: sampling.clone(),
         stop: options.stop.clone(),
         logprobs: options.logprobs,
@@ -93,7 +93,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     if let Some(first) = requests.first() {
         first.check(model.config.vocab_size, context).map_err(usage)?;
     }
-    let drawn = prompt.len() + max_tokens.unwrap_or(0);
+    let drawn = prompt.len().saturating_add(most);
     let capacity =
         Capacity { sequences: options.number.clamp(1, 16), context: drawn.min(context), chunk: 256 };
     let device = Arc::new(machine::device(common)?);
