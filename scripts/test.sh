@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# The test command: format, lints, documentation, NEON, all tests. It fetches what is missing by itself (rustfmt
+# and clippy by rustup; a C compiler by apt-get, if run as root) and goes on after a step that failed, so that one
+# run shows all that is wrong.
+#
+#   scripts/test.sh          about ten minutes on two cores in a clean clone, a few in one that is built
+#   scripts/test.sh --all    also the long kill tests, and the comparison with transformers and llama.cpp (an hour
+#                            the first time: it installs them)
+#
+# Every step says how long it took. Steps that pass show no more than that, but for the tests, which come last.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+all=no
+for option in "$@"; do
+    case $option in
+    --all) all=yes ;;
+    *)
+        echo "usage: scripts/test.sh [--all]" >&2
+        exit 2
+        ;;
+    esac
+done
+
+begin=$SECONDS
+failed=()
+target=${CARGO_TARGET_DIR:-target}
+logs=$target/test-logs
+mkdir -p "$logs" || exit 1
+export CARGO_TERM_COLOR=never
+# Nothing is built twice where a clone is thrown away, so notes for the next build only cost time.
+if [ "${CI:-}" ]; then export CARGO_INCREMENTAL=0; fi
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# step NAME COMMAND…: runs it, says how it went; the output goes to a log that is shown if it fails. A command
+# that ends with 3 lacks something that cannot be had here: its last line says what.
+step() {
+    local name=$1 start=$SECONDS log code
+    shift
+    log="$logs/${name// /-}.log"
+    printf '%-24s ' "$name"
+    "$@" >"$log" 2>&1
+    code=$?
+    case $code in
+    0) printf 'ok       %5d s   %s\n' $((SECONDS - start)) "$(passed "$log")" ;;
+    3) printf 'SKIPPED  %5d s   %s\n' $((SECONDS - start)) "$(tail -n 1 "$log")" ;;
+    *)
+        printf 'FAILED   %5d s\n' $((SECONDS - start))
+        failed+=("$name")
+        tail -n 150 "$log"
+        ;;
+    esac
+}
+
+# How many tests a log says have passed.
+passed() { awk '/^test result: ok/ { n += $4 } END { if (n) print n " tests passed" }' "$1"; }
+
+set_up() {
+    if ! has cargo; then
+        echo "cargo is missing: install Rust from https://rustup.rs"
+        return 1
+    fi
+    if ! has cc; then
+        if [ "$(id -u)" = 0 ] && has apt-get; then
+            (apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev) </dev/null
+        fi
+        has cc || { echo "a C compiler is missing (zstd is written in C): install gcc" && return 1; }
+    fi
+    for component in rustfmt clippy; do
+        cargo "${component/rustfmt/fmt}" --version || rustup component add "$component" || return 1
+    done
+    cargo fetch --locked
+}
+
+step "set up" set_up
+step "format" cargo fmt --all -- --check
+step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
+step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+step "NEON compiles" scripts/neon.sh --check
+step "NEON tests" scripts/neon.sh
+
+if [ $all = yes ]; then
+    export FORETELL_LONG_TESTS=1
+    trained=$target/test-run
+    train() {
+        cargo build --locked --release && rm -rf "$trained" &&
+            "$target/release/foretell" quickstart --out "$trained" --budget 20s --bytes 2000000 --vocab 512 --quiet
+    }
+    step "release build and run" train
+    step "parity" scripts/parity.sh "$target/release/foretell" --checkpoint "$trained/run"
+fi
+
+echo "tests:"
+start=$SECONDS
+cargo test --locked --workspace --no-fail-fast 2>&1 || failed+=("tests")
+printf '%-24s %s       %5d s\n' "tests" "$([[ " ${failed[*]} " == *" tests "* ]] && echo FAILED || echo ok)" $((SECONDS - start))
+
+if [ ${#failed[@]} -gt 0 ]; then
+    (IFS=,; echo "failed after $((SECONDS - begin)) s: ${failed[*]}")
+    exit 1
+fi
+echo "all passed in $((SECONDS - begin)) s"
