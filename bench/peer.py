@@ -1,0 +1,42 @@
+"""Runs the PyTorch peer with other sizes: peer.py torch_train.py [--rows N] [--shape key=N,…] -- step --size S.
+
+The peer keeps its sizes in a table at its top and knows no options for them. This changes the table after it was made
+and runs the rest of the file as it is.
+"""
+import argparse
+import ast
+import sys
+
+COLUMNS = ("width", "layers", "heads", "ffn", "seq", "rows", "vocab")
+
+
+def change(sizes, changes):
+    """Every size with the changed columns."""
+    return {name: tuple(changes.get(key, value) for key, value in zip(COLUMNS, row)) for name, row in sizes.items()}
+
+
+def main():
+    split = sys.argv.index("--")
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("peer")
+    p.add_argument("--rows", type=int)
+    p.add_argument("--shape", default="")
+    options = p.parse_args(sys.argv[1:split])
+    changes = {key: int(value) for key, value in (pair.split("=") for pair in options.shape.split(",") if pair)}
+    if options.rows:
+        changes["rows"] = options.rows
+    unknown = set(changes) - set(COLUMNS)
+    if unknown:
+        sys.exit(f"--shape: {sorted(unknown)} are none of {COLUMNS}")
+    with open(options.peer) as file:
+        tree = ast.parse(file.read(), options.peer)
+    place = [i for i, node in enumerate(tree.body)
+             if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "SIZES"]
+    if len(place) != 1:
+        sys.exit(f"{options.peer}: it has no table SIZES")
+    tree.body[place[0] + 1:place[0] + 1] = ast.parse("SIZES = _changed(SIZES)").body
+    sys.argv = [options.peer, *sys.argv[split + 1:]]
+    exec(compile(tree, options.peer, "exec"), {"__name__": "__main__", "_changed": lambda sizes: change(sizes, changes)})
+
+
+main()
