@@ -3,12 +3,13 @@
 
   bench/train.py --data data/real --sizes XS,S,M --seconds 30
 
-For each size and pair: tokens a second of both; planned seconds and bytes against those taken; and, from a second run of
-the same configuration, the time from the start of the process to its first finished step.
+For each size and pair: tokens a second of both; planned seconds and bytes against those taken; the time from the start of
+the process to its first finished step.
 """
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,17 +17,23 @@ import tempfile
 from common import SIZES, Bench, Table, clock, median, parser
 
 
-def watched(command):
-    """Runs a program: its JSON lines with the seconds at which they came, its seconds, its peak memory in bytes."""
+def watched(command, until=None):
+    """Runs a program: its JSON lines with the seconds at which they came, its seconds, its peak memory in bytes.
+
+    It is interrupted when a line with the field `until` has come.
+    """
     start = clock()
     lines = []
     with tempfile.TemporaryFile("w+") as errors:
         with subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=errors, text=True) as process:
             for line in process.stdout:
                 lines.append((clock() - start, json.loads(line)))
+                if until and until in lines[-1][1]:
+                    process.send_signal(signal.SIGINT)
+                    until = None
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        if process.returncode not in (0, 128 + signal.SIGINT):
             errors.seek(0)
             sys.exit(f"{' '.join(map(str, command))}\nended with {process.returncode}: {errors.read()[-2000:]}")
     return lines, clock() - start, usage.ru_maxrss * 1024
@@ -47,20 +54,20 @@ def measure(bench, options, size, folder):
     sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     tokens = step["tokens_per_s"] * options.seconds
     common = [*bench.pinned(options.threads), bench.binary, "train", "--threads", options.threads, "--json"]
-    lines, seconds, peak = watched([*common, "--data", options.data, "--budget", f"D={tokens:.0f}", "--out",
-                                    folder / "run", *sets])
-    planned_at, plan = arrival(lines, "plan")
-    plan, summary = plan["plan"], lines[-1][1]
-    again, _, _ = watched([*common, "--config", folder / "run/run.toml", "--out", folder / "again", "--set", "steps=1",
-                           "--set", "evaluation.tokens=1"])
-    first, _ = arrival(again, "train/loss")
+    # The run is planned by one process and made by another, so that each has its own peak of memory.
+    lines, _, planning = watched([*common, "--data", options.data, "--budget", f"D={tokens:.0f}", "--out",
+                                  folder / "planned", *sets], until="train/loss")
+    plan = arrival(lines, "plan")[1]["plan"]
+    lines, seconds, peak = watched([*common, "--config", folder / "planned/run.toml", "--out", folder / "run"])
+    summary = lines[-1][1]
     trained = summary["tokens"] / summary["seconds"]
     return {
         "size": size, "threads": options.threads, "tokens_per_s": trained, "tokens_per_s_step": step["tokens_per_s"],
         "ratio": trained / step["tokens_per_s"],
-        "seconds": seconds - planned_at, "seconds_planned": plan["seconds"]["total"],
+        "seconds": seconds, "seconds_planned": plan["seconds"]["total"],
         "seconds_training": summary["seconds"], "seconds_training_planned": plan["seconds"]["training"],
-        "memory_mb": peak / 2**20, "memory_planned_mb": plan["memory_bytes"] / 2**20, "first_step_s": first,
+        "memory_mb": peak / 2**20, "memory_planned_mb": plan["memory_bytes"] / 2**20,
+        "memory_while_planning_mb": planning / 2**20, "first_step_s": arrival(lines, "train/loss")[0],
     }
 
 

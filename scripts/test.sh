@@ -48,7 +48,8 @@ step() {
     *)
         printf 'FAILED   %5d s\n' $((SECONDS - start))
         failed+=("$name")
-        tail -n 150 "$log"
+        grep -vE '^ *(Compiling|Checking|Documenting|Downloading|Downloaded|Blocking|Updating|Locking|Adding) ' "$log" |
+            tail -n 150
         ;;
     esac
 }
