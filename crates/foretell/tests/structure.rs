@@ -1,5 +1,6 @@
 //! The map is true: what `ARCHITECTURE.md` and `README.md` say of crates, dependencies, invariants and
-//! verbs is what stands in the manifests, the sources and the program's own help.
+//! verbs is what stands in the manifests, the sources and the program's own help. (That every verb's help
+//! has an example is tested in `verbs/help.rs`.)
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -266,14 +267,4 @@ fn the_table_of_verbs_is_the_programs() {
     let set: BTreeSet<String> = told.iter().cloned().collect();
     assert_eq!(set, program, "the table in README.md (left) and foretell --help (right)");
     assert_eq!(set.len(), told.len(), "a verb stands twice in README.md");
-}
-
-#[test]
-fn every_verb_shows_an_example() {
-    for verb in verbs(&[]) {
-        let (text, call) = (help(&verb), format!("  foretell {}", verb.join(" ")));
-        let examples = text.lines().skip_while(|line| !line.starts_with("Example")).skip(1);
-        let own: Vec<&str> = examples.filter(|line| line.starts_with(&call)).collect();
-        assert!(!own.is_empty(), "foretell {} --help ends in no example of it", verb.join(" "));
-    }
 }

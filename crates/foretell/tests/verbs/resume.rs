@@ -39,7 +39,8 @@ fn a_run_that_is_done_says_so_and_stays_as_it_is() {
 
 #[test]
 fn a_damaged_checkpoint_is_named_and_the_one_before_it_used() {
-    let damages: [(&str, fn(&Path)); 5] = [
+    type Damage = (&'static str, fn(&Path));
+    let damages: [Damage; 5] = [
         ("model.safetensors", |path| flip(path, 2000)),
         ("model.safetensors", truncate),
         ("optimizer.safetensors", |path| flip(path, 9000)),
