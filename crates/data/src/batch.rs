@@ -27,6 +27,21 @@ impl Batch {
         Batch::default()
     }
 
+    /// Rows that are one document each, every token predicting the next; ids are 0 until they are set.
+    pub fn documents(rows: usize, seq: usize) -> Self {
+        let place = |f: fn(usize, usize) -> usize| (0..rows * seq).map(|i| f(i, seq) as i32).collect();
+        Batch {
+            rows,
+            seq,
+            tokens: vec![0; rows * seq],
+            targets: vec![0; rows * seq],
+            weights: vec![1.0; rows * seq],
+            positions: place(|i, seq| i % seq),
+            lo: place(|i, seq| i / seq * seq),
+            hi: place(|i, _| i + 1),
+        }
+    }
+
     /// Makes room; allocates only to grow.
     pub(crate) fn shape(&mut self, rows: usize, seq: usize) {
         self.rows = rows;

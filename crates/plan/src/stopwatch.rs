@@ -90,21 +90,13 @@ impl Stopwatch {
 
 /// Rows that are one document each, of tokens that follow no pattern.
 fn rows(rows: usize, seq: usize, vocab: usize) -> Batch {
-    let count = rows * seq;
     let mut state = 1u64;
     let mut token = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 33) % vocab as u64) as i32
     };
-    let place = |f: fn(usize, usize) -> usize| -> Vec<i32> { (0..count).map(|i| f(i, seq) as i32).collect() };
-    Batch {
-        rows,
-        seq,
-        tokens: (0..count).map(|_| token()).collect(),
-        targets: (0..count).map(|_| token()).collect(),
-        weights: vec![1.0; count],
-        positions: place(|i, seq| i % seq),
-        lo: place(|i, seq| i / seq * seq),
-        hi: place(|i, _| i + 1),
-    }
+    let mut batch = Batch::documents(rows, seq);
+    batch.tokens.fill_with(&mut token);
+    batch.targets.fill_with(&mut token);
+    batch
 }

@@ -1,8 +1,9 @@
 //! The loss on what is held out: the same documents for every model.
 
+use crate::replica::upload;
 use crate::{Result, TrainConfig};
 use data::{Batch, Dataset, EvalSet};
-use engine::{CpuDevice, Data, Device, Executable, Layout, Store, Value};
+use engine::{CpuDevice, Device, Executable, Layout, Store, Value};
 use model::gpt::ScoreGraph;
 use serde::Serialize;
 use std::sync::Arc;
@@ -68,15 +69,7 @@ impl Evaluator {
         let mut nats = 0.0;
         for first in (0..self.set.rows()).step_by(self.rows) {
             self.set.batch(first, self.rows, &mut self.batch)?;
-            for (name, values) in [
-                ("tokens", &self.batch.tokens),
-                ("positions", &self.batch.positions),
-                ("lo", &self.batch.lo),
-                ("hi", &self.batch.hi),
-                ("targets", &self.batch.targets),
-            ] {
-                self.executable.upload(name, Data::I32(values))?;
-            }
+            upload(self.executable.as_mut(), &self.batch)?;
             self.executable.run(params, &mut self.empty)?;
             self.executable.download(self.logp, &mut self.out)?;
             let weighted = self.batch.weights.iter().zip(&self.out).filter(|(w, _)| **w > 0.0);

@@ -26,6 +26,6 @@ pub use evaluate::{Evaluator, Held};
 pub use events::{EvalLine, Events, Quiet, SampleLine, StepLine};
 pub use memory::Memory;
 pub use reduce::{InProcess, Numbers, Reduce, Solo};
-pub use replica::Replica;
+pub use replica::{Replica, Stepped, upload};
 pub use run::{Outcome, Session, train};
 pub use schedule::{Kind as ScheduleKind, Schedule};

@@ -61,6 +61,20 @@ pub(crate) fn graph(config: &TrainConfig) -> Result<TrainGraph> {
     Ok(TrainGraph::new(&config.model, config.micro_rows, config.seq(), config.z_loss, !config.recompute)?)
 }
 
+/// Hands a batch to a graph that predicts tokens: all but the weights, which only training takes.
+pub fn upload(executable: &mut dyn Executable, batch: &Batch) -> Result<()> {
+    for (name, values) in [
+        ("tokens", &batch.tokens),
+        ("positions", &batch.positions),
+        ("lo", &batch.lo),
+        ("hi", &batch.hi),
+        ("targets", &batch.targets),
+    ] {
+        executable.upload(name, Data::I32(values))?;
+    }
+    Ok(())
+}
+
 impl Replica {
     /// Compiles a step and allocates all of it, with zero weights; see [`Replica::initialise`].
     pub fn new(config: &TrainConfig, device: &CpuDevice) -> Result<Replica> {
@@ -119,15 +133,7 @@ impl Replica {
         batch: &Batch,
         each: &mut dyn FnMut(&str),
     ) -> Result<()> {
-        for (name, values) in [
-            ("tokens", &batch.tokens),
-            ("positions", &batch.positions),
-            ("lo", &batch.lo),
-            ("hi", &batch.hi),
-            ("targets", &batch.targets),
-        ] {
-            self.executable.upload(name, Data::I32(values))?;
-        }
+        upload(self.executable.as_mut(), batch)?;
         self.executable.upload("weights", Data::F32(&batch.weights))?;
         let mut store = self.spare.pop().ok_or(Error::Engine(engine::Error::Layout("gradient")))?;
         self.executable.run_with(&self.params, &mut store, &mut |_, name| each(name))?;

@@ -253,7 +253,7 @@ fn race(options: &Race, device: &CpuDevice) -> Result<(), Failure> {
     let mut replica = Replica::new(&config, device)?;
     replica.initialise(config.seed)?;
     let cut = bytes.len() * 9 / 10;
-    let batch = watch_batch(config.micro_rows, seq);
+    let batch = Batch::documents(config.micro_rows, seq);
     let mut windows = Windows { bytes, state: options.seed, batch };
     let (mut clock, mut steps, mut mark) = (0.0, 0u64, options.seconds / 4.0);
     let schedule = |clock: f64| {
@@ -284,21 +284,6 @@ fn race(options: &Race, device: &CpuDevice) -> Result<(), Failure> {
     Ok(())
 }
 
-fn watch_batch(rows: usize, seq: usize) -> Batch {
-    let place =
-        |f: fn(usize, usize) -> usize| -> Vec<i32> { (0..rows * seq).map(|i| f(i, seq) as i32).collect() };
-    Batch {
-        rows,
-        seq,
-        tokens: vec![0; rows * seq],
-        targets: vec![0; rows * seq],
-        weights: vec![1.0; rows * seq],
-        positions: place(|i, seq| i % seq),
-        lo: place(|i, seq| i / seq * seq),
-        hi: place(|i, _| i + 1),
-    }
-}
-
 /// Every byte of the tail is scored once, in windows of a row, as the peer does.
 fn held_out(
     config: &TrainConfig,
@@ -307,7 +292,7 @@ fn held_out(
     windows: &mut Windows,
     cut: usize,
 ) -> Result<f64, Failure> {
-    use engine::{Data, Device};
+    use engine::Device;
     let (rows, seq) = (config.micro_rows, config.seq());
     let graph = ScoreGraph::new(&config.model, rows, seq)?;
     let mut empty = device.store(&Arc::new(engine::Layout::default()))?;
@@ -318,16 +303,7 @@ fn held_out(
     for first in (0..count).step_by(rows) {
         let here = rows.min(count - first);
         windows.fill((0..here).map(|row| cut + (first + row) * seq));
-        let batch = &windows.batch;
-        for (name, values) in [
-            ("tokens", &batch.tokens),
-            ("positions", &batch.positions),
-            ("lo", &batch.lo),
-            ("hi", &batch.hi),
-            ("targets", &batch.targets),
-        ] {
-            executable.upload(name, Data::I32(values))?;
-        }
+        train::upload(executable.as_mut(), &windows.batch)?;
         executable.run(params, &mut empty)?;
         executable.download(graph.logp, &mut out)?;
         nats -= out[..here * seq].iter().map(|&x| f64::from(x)).sum::<f64>();
