@@ -54,18 +54,17 @@ def short(x):
 class Axis:
     """Values to places on the page."""
 
-    def __init__(self, values, start, end):
+    def __init__(self, values, start, end, high=None):
         self.marks = ticks(min(values), max(values))
+        self.low, self.high = self.marks[0], high or self.marks[-1]
         self.start, self.end = start, end
 
     def place(self, value):
-        low, high = self.marks[0], self.marks[-1]
-        return self.start + (value - low) / (high - low) * (self.end - self.start)
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def text(x, y, content, anchor="middle", fill=INK, turn=None):
-    turned = f' transform="rotate({turn} {x:.0f} {y:.0f})"' if turn else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{fill}"{turned}>{content}</text>'
+def text(x, y, content, anchor="middle", fill=INK):
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{fill}">{content}</text>'
 
 
 def line(points, x, y, colour, width, opacity=1.0):
@@ -77,7 +76,7 @@ def line(points, x, y, colour, width, opacity=1.0):
 def draw(losses, bits):
     smoothed = smooth(losses)
     # Single steps scatter; the axis fits the smoothed curve, and the scatter is cut at its ends.
-    x = Axis([0, losses[-1][0]], LEFT, WIDTH - RIGHT)
+    x = Axis([0, losses[-1][0]], LEFT, WIDTH - RIGHT - 12, losses[-1][0])
     left = Axis([loss for _, loss in smoothed], HEIGHT - BOTTOM, TOP)
     shown = [(a, min(max(b, left.marks[0]), left.marks[-1])) for a, b in losses]
     step = max(1, len(shown) // 2000)
@@ -88,7 +87,7 @@ def draw(losses, bits):
         parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="{FAINT}"/>')
         parts.append(text(LEFT - 8, y + 4, short(round(mark, 6)), "end", TRAIN))
     for mark in x.marks:
-        if mark <= losses[-1][0] * 1.001:
+        if mark <= x.high:
             parts.append(text(x.place(mark), HEIGHT - BOTTOM + 18, short(mark)))
     parts.append(text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, "tokens trained on"))
     parts.append(text(LEFT - 44, TOP - 14, "training loss, nats a token", "start", TRAIN))
@@ -101,7 +100,7 @@ def draw(losses, bits):
         parts.append(line(bits, x, right, HELD_OUT, 2))
         parts += [f'<circle cx="{x.place(a):.1f}" cy="{right.place(b):.1f}" r="3.5" fill="{HELD_OUT}"/>' for a, b in bits]
         end = bits[-1]
-        parts.append(text(x.place(end[0]) - 8, right.place(end[1]) - 10, f"{end[1]:.3f}", "end", HELD_OUT))
+        parts.append(text(x.place(end[0]), right.place(end[1]) - 12, f"{end[1]:.3f}", fill=HELD_OUT))
     return "\n".join([*parts, "</svg>", ""])
 
 
