@@ -20,7 +20,7 @@ check=no
 if [ "${1:-}" = --check ]; then check=yes; fi
 
 if [ "$(uname -m)" = aarch64 ]; then
-    if [ $check = yes ]; then exec cargo check -p kernels -p engine -p model --tests; fi
+    if [ $check = yes ]; then exec cargo check -p kernels -p engine; fi
     exec cargo test -p kernels "$@"
 fi
 
@@ -30,7 +30,7 @@ if [ ! -d "$library" ]; then
     [ -d "$library" ] || missing "Rust's standard library for $target" "run rustup target add $target"
 fi
 if [ $check = yes ]; then
-    exec cargo check -p kernels -p engine -p model --tests --target "$target"
+    exec cargo check -p kernels -p engine --target "$target"
 fi
 
 if ! has aarch64-linux-gnu-gcc || ! has qemu-aarch64; then
