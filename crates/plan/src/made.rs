@@ -335,7 +335,7 @@ fn finish(
     let saving = checkpoint_bytes as f64 / SAVING_RATE * count(config.checkpoints.every);
     let tokens = config.steps * config.step_tokens();
     let parameters = shape.parameters();
-    let flops = graph_flops(&config)? * config.steps as f64;
+    let flops = train::step_flops(&config)? * config.steps as f64;
     let mut notes = Vec::new();
     let (ratio, rule) = (tokens as f64 / parameters as f64, request.settings.tokens_per_parameter);
     if ratio < 0.5 * rule.unwrap_or(TOKENS_PER_PARAMETER) {
@@ -368,19 +368,6 @@ fn finish(
         notes,
         config,
     })
-}
-
-/// Floating-point operations of a step, as the graph counts them.
-fn graph_flops(config: &TrainConfig) -> Result<f64> {
-    let graph = model::TrainGraph::new(
-        &config.model,
-        config.micro_rows,
-        config.seq(),
-        config.z_loss,
-        !config.recompute,
-    )?;
-    let micro: u64 = graph.graph.nodes().map(|node| node.flops).sum();
-    Ok(micro as f64 * config.micro_batches() as f64)
 }
 
 /// Refuses a run that does not fit into the memory there is, with the figures.

@@ -24,7 +24,7 @@ pub use config::{
 pub use error::{Error, Result};
 pub use evaluate::{Evaluator, Held};
 pub use events::{EvalLine, Events, Quiet, SampleLine, StepLine};
-pub use memory::Memory;
+pub use memory::{Memory, step_flops};
 pub use reduce::{InProcess, Numbers, Reduce, Solo};
 pub use replica::{Replica, Stepped, upload};
 pub use run::{Outcome, Session, train};

@@ -21,6 +21,15 @@ pub struct Memory {
     pub evaluation: usize,
 }
 
+/// Floating-point operations of a step, all ranks together: those of the operations that run, which the
+/// planner may have fewer of than the graph.
+pub fn step_flops(config: &TrainConfig) -> Result<f64> {
+    let (_, layout) = parameters(config)?;
+    let graph = graph(config)?;
+    let plan = engine::plan(&graph.graph, &graph.outputs(), &layout, &layout, 1)?;
+    Ok(plan.flops() as f64 * config.micro_batches() as f64)
+}
+
 impl Memory {
     /// Of a configuration on `threads` threads.
     pub fn of(config: &TrainConfig, threads: usize) -> Result<Memory> {
