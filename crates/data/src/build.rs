@@ -153,8 +153,11 @@ pub struct Report {
 }
 
 impl BuildConfig {
-    /// Refuses what makes no sense.
-    fn check(&self) -> Result<()> {
+    /// Refuses what makes no sense; a build asks this first.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming the field.
+    pub fn check(&self) -> Result<()> {
         let bad = |what: String| Err(Error::Config(what));
         let share = |name: &str, value: f64| match (0.0..=1.0).contains(&value) {
             true => Ok(()),
@@ -493,8 +496,10 @@ impl Builder<'_> {
         }
         let (train, eval) = (finish(train)?, finish(eval)?);
         if train.documents + eval.documents == 0 {
+            let from = config.sources.first().map_or("", |source| source.path.as_str());
+            let first = counts.places.first().map_or(String::new(), |place| format!("; {place}"));
             return Err(Error::Empty(format!(
-                "no document is left of {} read: {} malformed, {} empty, {} dropped by rules",
+                "no document is left of {} read from {from}: {} malformed, {} empty, {} dropped by rules{first}",
                 counts.documents,
                 counts.malformed,
                 counts.empty,
