@@ -37,7 +37,7 @@ impl Model {
         let folder = folder(path)?;
         let bytes = read(&folder.join("config.json"))?;
         let config = Config::from_json(&bytes).with_context(|| folder.display().to_string())?;
-        let mut params = store(&config)?;
+        let mut params = store(&config).with_context(|| folder.display().to_string())?;
         weights::load(&mut params, &mut |name| {
             let path = folder.join(name);
             match path.exists() {
@@ -62,7 +62,7 @@ impl Model {
         let map = Map::new(&File::open(path).with_context(name)?).with_context(name)?;
         let file = gguf::Gguf::open(map.as_bytes()).with_context(name)?;
         let config = file.config().with_context(name)?;
-        let mut params = store(&config)?;
+        let mut params = store(&config).with_context(name)?;
         file.fill(&mut params).with_context(name)?;
         let words = file.vocabulary().with_context(name)?;
         let reserved = words.kinds.iter().map(|&kind| kind != 1).collect();
@@ -114,10 +114,10 @@ fn folder(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Zeroed weights of a configuration.
-pub fn store(config: &Config) -> Result<Store, Failure> {
+pub fn store(config: &Config) -> Result<Store, engine::Error> {
     let shapes = config.shapes();
     let layout = Layout::new(shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))?;
-    Ok(Store::new(&Arc::new(layout))?)
+    Store::new(&Arc::new(layout))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -78,16 +78,7 @@ pub struct Race {
 pub fn run(verb: &Verb, common: &Common) -> Result<(), Failure> {
     let device = machine::device(common)?;
     match verb {
-        Verb::Probe => {
-            #[derive(Serialize)]
-            struct Line {
-                #[serde(flatten)]
-                probe: Probe,
-                /// Bytes a second.
-                bandwidth: f64,
-            }
-            Ok(output::json(&Line { probe: Probe::measure(&device)?, bandwidth: plan::bandwidth(&device) })?)
-        }
+        Verb::Probe => Ok(output::json(&Probe::measure(&device)?)?),
         Verb::Step(options) => step(options, &device),
         Verb::Race(options) => race(options, &device),
     }
@@ -135,7 +126,15 @@ fn sized(name: &str, changes: &[String]) -> Result<Size, Failure> {
     }
     size.shape.head_dim = head_dim.unwrap_or(size.shape.width / size.shape.heads.max(1));
     size.shape.check()?;
+    check_rows(size.rows)?;
     Ok(size)
+}
+
+fn check_rows(rows: usize) -> Result<(), Failure> {
+    match (1..=1 << 20).contains(&rows) {
+        true => Ok(()),
+        false => Err(Failure::Usage(format!("rows = {rows}: a step has between 1 and 1048576"))),
+    }
 }
 
 /// A time to measure; `least` is 0 where the number of steps decides too.
@@ -241,6 +240,7 @@ impl Windows {
 fn race(options: &Race, device: &CpuDevice) -> Result<(), Failure> {
     let mut size = sized(&options.size, &["vocab=256".into()])?;
     size.rows = options.rows.unwrap_or(size.rows);
+    check_rows(size.rows)?;
     seconds(options.seconds, 1e-3)?;
     if !(options.rate > 0.0 && options.rate <= 10.0) {
         return Err(Failure::Usage(format!("--rate {}: it must be positive, and 10 at most", options.rate)));

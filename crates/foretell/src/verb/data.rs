@@ -176,7 +176,8 @@ fn run_build(options: &Build, common: &Common) -> Result<(), Failure> {
     Ok(output::either(common, &report.manifest, || summary(&options.out, &report))?)
 }
 
-fn usage(error: Error) -> Failure {
+/// What a command line asked for in vain, and what went wrong.
+pub fn usage(error: Error) -> Failure {
     match error {
         Error::Config(what) => Failure::Usage(what),
         other => other.into(),
@@ -245,15 +246,18 @@ fn run_inspect(options: &Inspect, common: &Common) -> Result<(), Failure> {
     }
     if let Some(number) = options.document {
         let view = inspect::document(&dataset, options.eval, number, options.tokens).map_err(usage)?;
-        return Ok(output::either(common, &view, || view.to_string())?);
+        return Ok(output::either(common, &view, || format!("{view}\n"))?);
     }
     if let Some(row) = options.row {
+        if options.seq > 1 << 24 {
+            return Err(Failure::Usage(format!("--seq {}: at most 16777216", options.seq)));
+        }
         let split = if options.eval { dataset.eval() } else { dataset.train() };
         let order = Order::new(split.clone(), options.seed, options.seq).map_err(usage)?;
         let mut batch = data::Batch::new();
         order.rows(row, 1, &mut batch)?;
         for view in inspect::rows(dataset.tokenizer(), &batch, row) {
-            output::either(common, &view, || view.to_string())?;
+            output::either(common, &view, || format!("{view}\n"))?;
         }
         return Ok(());
     }
@@ -277,6 +281,9 @@ pub fn generate(
     force: bool,
     common: &Common,
 ) -> Result<PathBuf, Failure> {
+    if bytes == 0 {
+        return Err(Failure::Usage("--bytes 0: a world has at least one document".into()));
+    }
     let fresh = !folder.exists();
     let mut progress = Progress::new("world", bytes, common.quiet || common.json);
     let path = data::world::generate(folder, seed, bytes, force, &mut |done| {

@@ -59,23 +59,27 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
             anyhow!("{} exists already; choose another or pass --force", options.out.display()).into()
         );
     }
+    replaceable(options)?;
     let model = Model::open(&options.model)?;
+    let fresh = make_parent(&options.out)?;
     let beside = beside(&options.out);
     let written = match options.to {
         Format::Gguf => write_gguf(&model, options.dtype, &beside),
         Format::Safetensors => write_folder(&model, options.dtype, &beside),
     };
     let placed = written.and_then(|()| {
-        if options.force && options.out.is_dir() && options.to == Format::Safetensors {
-            fs::remove_dir_all(&options.out)?;
+        let named = || format!("cannot write {}", options.out.display());
+        if options.out.is_dir() {
+            fs::remove_dir_all(&options.out).with_context(named)?;
         }
-        fs::rename(&beside, &options.out)
-            .with_context(|| format!("cannot write {}", options.out.display()))?;
-        Ok(())
+        Ok(fs::rename(&beside, &options.out).with_context(named)?)
     });
     if placed.is_err() {
         // Nothing half-written stays.
         let _ = if beside.is_dir() { fs::remove_dir_all(&beside) } else { fs::remove_file(&beside) };
+        if let Some(parent) = fresh {
+            let _ = fs::remove_dir(parent);
+        }
     }
     placed?;
     let bytes = size(&options.out);
@@ -89,6 +93,44 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
             bytes as f64 / 1e6
         )
     })?)
+}
+
+/// Refuses to replace what `export` would not have written: a folder of anything but a model, a run, a
+/// device.
+fn replaceable(options: &Options) -> Result<(), Failure> {
+    let out = &options.out;
+    let Ok(found) = fs::metadata(out) else { return Ok(()) };
+    let replaceable = match options.to {
+        Format::Gguf => found.is_file(),
+        Format::Safetensors => {
+            out.join("config.json").is_file()
+                && out.join("model.safetensors").is_file()
+                && !is_checkpoint(out)
+        }
+    };
+    match replaceable {
+        true => Ok(()),
+        false => {
+            Err(anyhow!("{} is no exported model, so it is not replaced; choose another", out.display())
+                .into())
+        }
+    }
+}
+
+/// A checkpoint of a run has what going on needs.
+fn is_checkpoint(folder: &Path) -> bool {
+    folder.join("state.json").exists()
+}
+
+/// Makes the folder that `path` is to be in, if it is missing, and returns it then.
+fn make_parent(path: &Path) -> Result<Option<&Path>, Failure> {
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.exists()) {
+        None => Ok(None),
+        Some(parent) => {
+            fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+            Ok(Some(parent))
+        }
+    }
 }
 
 /// The path under which it is written before it has its name.

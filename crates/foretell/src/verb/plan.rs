@@ -96,6 +96,34 @@ pub fn set_fields(
     Ok(changed)
 }
 
+fn usage(error: plan::Error) -> Failure {
+    match error {
+        plan::Error::Setting { .. } | plan::Error::Budget { .. } => Failure::Usage(error.to_string()),
+        other => other.into(),
+    }
+}
+
+/// Sets what a plan fixes; the rest are fields of the configuration.
+fn apply(settings: &Settings, fixed: &mut plan::Settings) -> Result<Vec<(String, String)>, Failure> {
+    let mut fields = Vec::new();
+    for (name, value) in &settings.entries {
+        if !fixed.set(name, value).map_err(usage)? {
+            fields.push((name.clone(), value.clone()));
+        }
+    }
+    Ok(fields)
+}
+
+/// Refuses what can be refused before the machine is measured, which takes seconds.
+pub fn check(budget: &str, settings: &Settings, vocab: usize) -> Result<Budget, Failure> {
+    let budget = budget.parse().map_err(usage)?;
+    let mut fixed = plan::Settings::default();
+    apply(settings, &mut fixed)?;
+    fixed.check().map_err(usage)?;
+    fixed.candidates(vocab).map_err(usage)?;
+    Ok(budget)
+}
+
 /// Resolves a budget under the settings.
 pub fn make(
     corpus: &Corpus,
@@ -104,9 +132,8 @@ pub fn make(
     device: &CpuDevice,
     init: Option<&model::Config>,
 ) -> Result<Plan, Failure> {
-    let budget: Budget = budget.parse().map_err(|e: plan::Error| Failure::Usage(e.to_string()))?;
+    let budget = check(budget, settings, corpus.vocab)?;
     let mut fixed = plan::Settings::default();
-    let mut fields = Vec::new();
     if let Some(init) = init {
         for (name, value) in [
             ("width", init.hidden_size),
@@ -129,20 +156,8 @@ pub fn make(
             .into());
         }
     }
-    for (name, value) in &settings.entries {
-        let known = fixed.set(name, value).map_err(|e| Failure::Usage(e.to_string()))?;
-        if !known {
-            fields.push((name.clone(), value.clone()));
-        }
-    }
+    let fields = apply(settings, &mut fixed)?;
     let adjust = Fields { fields, init: init.cloned() };
-    let usage = |error: plan::Error| match error {
-        plan::Error::Setting { .. } => Failure::Usage(error.to_string()),
-        other => other.into(),
-    };
-    // Refused before the machine is measured, which takes seconds.
-    fixed.check().map_err(usage)?;
-    fixed.candidates(corpus.vocab).map_err(usage)?;
     let probe = Probe::measure(device)?;
     let request =
         Request { budget, settings: &fixed, corpus, adjust: &adjust, available: machine::available() };

@@ -6,6 +6,7 @@ use crate::arguments::Common;
 use crate::settings::Settings;
 use crate::{Failure, output};
 use data::{BuildConfig, Dataset, Source, TokenizerChoice};
+use engine::CpuDevice;
 use plan::Corpus;
 use record::{Files, Run, RunWriter};
 use std::path::{Path, PathBuf};
@@ -37,21 +38,25 @@ const PROMPTS: [&str; 3] = ["Dear ", "17 + 25 = ", "The town of "];
 
 /// Tells the story, or its rest.
 pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<(), Failure> {
+    // What can be refused now is not refused after minutes.
+    let device = crate::machine::device(common)?;
+    super::plan::check(&options.budget, settings, options.vocab)?;
     let (world, data, run) = (options.out.join("world"), options.out.join("data"), options.out.join("run"));
-    chapter(common, 1, "a world: people, places, stories, sums and programs, all from a seed");
     let file = world.join(format!("world-{}.jsonl", options.seed));
+    let building = BuildConfig {
+        sources: vec![Source::new(file.to_string_lossy())],
+        tokenizer: TokenizerChoice::Train(options.vocab),
+        threads: crate::machine::threads(common)?,
+        ..BuildConfig::default()
+    };
+    building.check().map_err(super::data::usage)?;
+    chapter(common, 1, "a world: people, places, stories, sums and programs, all from a seed");
     if !file.exists() {
         super::data::generate(&world, options.seed, options.bytes, false, common)?;
     }
     chapter(common, 2, "text to tokens");
     if !data.join("manifest.json").exists() {
-        let config = BuildConfig {
-            sources: vec![Source::new(file.to_string_lossy())],
-            tokenizer: TokenizerChoice::Train(options.vocab),
-            threads: crate::machine::threads(common)?,
-            ..BuildConfig::default()
-        };
-        let report = super::data::build(&config, &data, common)?;
+        let report = super::data::build(&building, &data, common)?;
         if !common.json && !common.quiet {
             eprint!("{}", super::data::summary(&data, &report));
         }
@@ -64,7 +69,7 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
             TrainConfig::from_toml(&found.config()?, &run.join("run.toml"))?,
             RunWriter::open(&run, Files::new())?,
         ),
-        None => begin(options, common, settings, &dataset, &run)?,
+        None => begin(options, common, settings, &dataset, &device, &run)?,
     };
     chapter(common, 4, "training");
     match (writer.run().done(), begun) {
@@ -82,6 +87,9 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
             false => output::text(&format!("{}│{}\n\n", field("prompt"), field("text")))?,
         }
     }
+    if common.json {
+        output::json(&serde_json::json!({"out": options.out, "run": run, "done": true}))?;
+    }
     let show = run.display();
     note(
         common,
@@ -98,6 +106,7 @@ fn begin(
     common: &Common,
     settings: &Settings,
     dataset: &Dataset,
+    device: &CpuDevice,
     run: &Path,
 ) -> Result<(TrainConfig, RunWriter), Failure> {
     let mut settings = settings.clone();
@@ -109,8 +118,7 @@ fn begin(
     ] {
         settings.entries.insert(0, (name.into(), value));
     }
-    let device = crate::machine::device(common)?;
-    let plan = super::plan::make(&Corpus::of(dataset), &options.budget, &settings, &device, None)?;
+    let plan = super::plan::make(&Corpus::of(dataset), &options.budget, &settings, device, None)?;
     match common.json {
         true => output::json(&serde_json::json!({"plan": plan}))?,
         false if !common.quiet => eprint!("{plan}"),

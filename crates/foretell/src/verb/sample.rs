@@ -52,6 +52,9 @@ pub struct Options {
     pub logprobs: Option<usize>,
 }
 
+/// Texts of one call.
+const MOST: usize = 1 << 16;
+
 #[derive(Serialize)]
 struct Text<'a> {
     prompt: &'a str,
@@ -61,6 +64,9 @@ struct Text<'a> {
 
 /// Prints texts; a single one appears as it is drawn.
 pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
+    if !(1..=MOST).contains(&options.number) {
+        return Err(Failure::Usage(format!("--number {}: between 1 and {MOST} texts", options.number)));
+    }
     let stop = signals::stop()?;
     let model = Model::open(&options.model)?;
     let tokenizer = model.tokenizer()?;
@@ -85,6 +91,10 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         sequence: sequence as u64,
         ..Request::new(tokenizer, prompt.clone())
     };
+    if let Some(number) = options.logprobs.filter(|&number| number > model.config.vocab_size) {
+        let tokens = model.config.vocab_size;
+        return Err(Failure::Usage(format!("--logprobs {number}: the model has {tokens} tokens")));
+    }
     let requests: Vec<Request> = (0..options.number).map(request).collect();
     let usage = |e: generate::Error| match e {
         generate::Error::Setting { .. } => Failure::Usage(e.to_string()),
