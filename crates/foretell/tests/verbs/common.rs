@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// No command of these tests takes so long, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -207,7 +207,7 @@ pub(crate) fn documents(seed: u64, number: usize) -> String {
 pub(crate) struct World {
     /// `data build` of [`World::text`], with a tokenizer of 300.
     pub(crate) data: PathBuf,
-    /// A run of [`config`] that came to its end.
+    /// A run of 150 steps that came to its end, with checkpoints of steps 100 and 150.
     pub(crate) run: PathBuf,
     /// The file of text.
     pub(crate) text: PathBuf,
@@ -222,7 +222,9 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     fs::write(&text, documents(1, 250)).unwrap();
     let places: [(&str, &Path); 4] = [("text", &text), ("data", &data), ("toml", &toml), ("run", &run)];
     ok(words("data build {text} --out {data} --vocab 300 --holdout 0.05", &places));
-    fs::write(&toml, config(&data, 12)).unwrap();
+    // Long enough that it has something to say.
+    let text_of = config(&data, 150).replace("every = 4", "every = 50").replace("every = 3", "every = 50");
+    fs::write(&toml, text_of).unwrap();
     ok(words("train --config {toml} --out {run} --threads 2 --quiet", &places));
     World { data, run, text }
 });
@@ -305,6 +307,20 @@ pub(crate) fn checkpoints(run: &Path) -> Vec<PathBuf> {
         fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.sort();
     found
+}
+
+/// How many lines a run has recorded.
+pub(crate) fn lines(run: &Path) -> usize {
+    fs::read_to_string(run.join("metrics.jsonl")).map_or(0, |text| text.lines().count())
+}
+
+/// Waits until a run has recorded more than so many lines.
+pub(crate) fn wait_for_lines(run: &Path, more_than: usize) {
+    let begin = Instant::now();
+    while lines(run) <= more_than {
+        assert!(begin.elapsed() < PATIENCE, "no step was made");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Everything of a run that is a function of its configuration: checkpoints without the seconds in their

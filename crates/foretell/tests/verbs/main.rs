@@ -4,10 +4,17 @@
 
 mod common;
 
+mod bench;
+mod data;
+mod export;
 mod help;
 mod kill;
+mod plan;
+mod quickstart;
 mod resume;
 mod same_bits;
+mod sample;
+mod score;
 mod settings;
 mod signals;
 mod train;

@@ -50,15 +50,15 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_it_used() {
     for (file, damage) in damages {
         let folder = tempfile::tempdir().unwrap();
         let run = unfinished(folder.path());
-        damage(&run.join("checkpoints/000000012").join(file));
+        damage(&run.join("checkpoints/000000150").join(file));
         let sample = ok(words("sample {run} --tokens 3", &[("run", &run)]));
         let ended = ok(words("resume {run}", &[("run", &run)]));
         for ended in [sample, ended] {
             let note = ended.stderr.lines().find(|line| line.starts_with("note: ")).unwrap_or_default();
-            assert!(note.contains("000000012") && note.contains(file), "{file}: {ended:?}");
+            assert!(note.contains("000000150") && note.contains(file), "{file}: {ended:?}");
             assert!(note.contains("the checkpoint before it is used"), "{file}: {ended:?}");
         }
-        // From step 9 on, everything is as it was.
+        // From step 100 on, everything is as it was.
         assert_same(&outcome(&world().run), &outcome(&run), file);
     }
 }
@@ -83,7 +83,7 @@ fn data_that_was_moved_is_found_and_other_data_is_refused() {
     let World { data, .. } = world();
     let folder = tempfile::tempdir().unwrap();
     let run = unfinished(folder.path());
-    fs::remove_dir_all(run.join("checkpoints/000000012")).unwrap();
+    fs::remove_dir_all(run.join("checkpoints/000000150")).unwrap();
     let [moved, other, text, away] =
         ["moved", "other", "text.jsonl", "away"].map(|name| folder.path().join(name));
     copy(data, &moved);

@@ -1,25 +1,16 @@
 //! Ctrl-C and SIGTERM save; two processes do not write one run.
 
 use crate::common::{
-    assert_same, check_error, checkpoints, end, foretell, ok, outcome, signal, wait, words, write_config,
+    assert_same, check_error, checkpoints, end, foretell, ok, outcome, signal, wait, wait_for_lines, words,
+    write_config,
 };
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn spawn(line: &str, places: &[(&str, &Path)]) -> Child {
     foretell(words(line, places)).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-/// Waits until a run has recorded more than so many lines.
-fn wait_for_lines(run: &Path, more_than: usize) {
-    let begin = Instant::now();
-    let lines = || fs::read_to_string(run.join("metrics.jsonl")).map_or(0, |text| text.lines().count());
-    while lines() <= more_than {
-        assert!(begin.elapsed() < Duration::from_secs(60), "no step was made");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]

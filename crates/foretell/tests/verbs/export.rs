@@ -1,0 +1,108 @@
+//! `export`.
+
+use crate::common::{World, checkpoints, copy, ok, refused, words, world};
+use std::fs;
+
+#[test]
+fn every_type_of_number_is_written_and_read_again() {
+    let World { run, text, .. } = world();
+    let folder = tempfile::tempdir().unwrap();
+    let nats = |model: &str| {
+        let places = [("run", run.as_path()), ("folder", folder.path())];
+        ok(words(&format!("score {model} --tokens 1,70,80,90,75 --json"), &places)).summary()["nats"]
+            .as_f64()
+            .unwrap()
+    };
+    let exact = nats("{run}");
+    for (dtype, size, error) in [("f32", 4.0, 0.0), ("f16", 2.0, 2e-3), ("bf16", 2.0, 2e-2)] {
+        for to in ["gguf", "safetensors"] {
+            let out = folder.path().join(format!("{to}-{dtype}"));
+            let places = [("run", run.as_path()), ("out", &out), ("text", text)];
+            let line = format!("export {{run}} --to {to} --dtype {dtype} --out {{out}} --json");
+            let summary = ok(words(&line, &places)).summary();
+            let (bytes, parameters) =
+                (summary["bytes"].as_f64().unwrap(), summary["parameters"].as_f64().unwrap());
+            assert!(bytes > size * parameters, "{summary:?}");
+            let got = nats(&format!("{{folder}}/{to}-{dtype}"));
+            assert!((got / exact - 1.0).abs() <= error, "{to} {dtype}: {got}, not {exact}");
+            assert_eq!(error == 0.0, got == exact, "{to} {dtype}");
+        }
+    }
+}
+
+#[test]
+fn what_is_there_is_replaced_on_request_only() {
+    let World { run, .. } = world();
+    let folder = tempfile::tempdir().unwrap();
+    let [file, hf] = ["model.gguf", "hf"].map(|name| folder.path().join(name));
+    let places = [("run", run.as_path()), ("file", &file), ("hf", &hf)];
+    for (line, out) in [
+        ("export {run} --to gguf --dtype f16 --out {file}", file.clone()),
+        ("export {run} --to safetensors --dtype f16 --out {hf}", hf.join("model.safetensors")),
+    ] {
+        ok(words(line, &places));
+        let before = fs::metadata(&out).unwrap().len();
+        refused(folder.path(), &places, &[(line, "--force")]);
+        ok(words(&format!("{} --force", line.replace("f16", "f32")), &places));
+        assert!(fs::metadata(&out).unwrap().len() > before);
+    }
+}
+
+#[test]
+fn bad_input_is_refused() {
+    let World { run, text, data } = world();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let [missing, nothing, occupied, file, out] = ["missing", "nothing", "occupied", "file", "out"].map(at);
+    fs::create_dir(&nothing).unwrap();
+    fs::create_dir(&occupied).unwrap();
+    fs::write(occupied.join("letter"), "mine").unwrap();
+    fs::write(&file, "mine").unwrap();
+    // Copies: what is to be refused would replace them.
+    let [other, checkpoint] = ["other", "checkpoint"].map(at);
+    copy(run, &other);
+    copy(&checkpoints(run).pop().unwrap(), &checkpoint);
+    let places = [
+        ("other", other.as_path()),
+        ("checkpoint", &checkpoint),
+        ("run", run),
+        ("text", text),
+        ("data", data),
+        ("missing", &missing),
+        ("nothing", &nothing),
+        ("occupied", &occupied),
+        ("file", &file),
+        ("out", &out),
+    ];
+    let mut table = vec![
+        ("export {run} --out {out}", "--to"),
+        ("export {run} --to gguf", "--out"),
+        ("export {run} --to onnx --out {out}", "onnx"),
+        ("export {run} --to gguf --dtype q4 --out {out}", "q4"),
+        ("export {missing} --to gguf --out {out}", "missing"),
+        ("export {nothing} --to gguf --out {out}", "nothing"),
+        ("export {text} --to gguf --out {out}", "text.jsonl"),
+        ("export {data} --to gguf --out {out}", "data"),
+        ("export {run} --to safetensors --out {occupied} --force", "occupied"),
+    ];
+    for to in ["gguf", "safetensors"] {
+        for (rest, thing) in [
+            ("{file}", "file"),
+            ("{occupied}", "occupied"),
+            ("{file}/below", "file"),
+            ("/proc/model", "/proc/model"),
+            ("/dev/full", "/dev/full"),
+            ("{other} --force", "other"),
+            ("{checkpoint} --force", "checkpoint"),
+            ("/", "/"),
+        ] {
+            table.push((format!("export {{run}} --to {to} --out {rest}").leak(), thing));
+        }
+    }
+    table.push(("export {run} --to gguf --out {occupied} --force", "occupied"));
+    table.push(("export {run} --to safetensors --out {file} --force", "file"));
+    refused(folder.path(), &places, &table);
+    // Folders above what is written are made.
+    ok(words("export {run} --to gguf --out {missing}/below", &places));
+    ok(words("export {run} --to safetensors --out {nothing}/deep/below", &places));
+}
