@@ -15,7 +15,7 @@ mod stopwatch;
 
 pub use budget::Budget;
 pub use error::{Error, Result};
-pub use machine::{Cost, Probe, peak};
+pub use machine::{Cost, Probe, bandwidth, peak};
 pub use made::{Adjust, Corpus, Plan, Request, Seconds, check_memory};
 pub use settings::Settings;
 pub use shape::{Family, Shape, depth, grid, widths};

@@ -5,7 +5,7 @@
 //! foretells sizes that were never run; where a run is planned for real, the steps of its own graph
 //! are timed besides ([`crate::Stopwatch`]).
 
-use crate::{Error, Family, Result, Stopwatch, step_config};
+use crate::{Family, Result, Stopwatch, step_config};
 use engine::CpuDevice;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,8 +21,6 @@ pub struct Probe {
     pub threads: usize,
     /// Floating-point operations a second of a loop of nothing but multiply-adds, all threads.
     pub peak_flops: f64,
-    /// Bytes a second read and written by a loop over memory, all threads.
-    pub bandwidth: f64,
     /// Costs by operation.
     pub operations: BTreeMap<String, Cost>,
 }
@@ -131,7 +129,6 @@ impl Probe {
             isa: cpu.isa().to_string(),
             threads: cpu.threads(),
             peak_flops: peak(device, Duration::from_millis(40)),
-            bandwidth: bandwidth(device),
             operations: BTreeMap::new(),
         };
         let mut seen: BTreeMap<String, Vec<Observation>> = BTreeMap::new();
@@ -154,24 +151,12 @@ impl Probe {
         Ok(each * config.micro_batches() as f64 + sums + self.seconds("update", 0.0, UPDATE_BYTES * weights))
     }
 
-    /// Seconds of one call of an operation; one that was not measured runs at half of the peak and
-    /// of the bandwidth.
+    /// Seconds of one call of an operation; one that was not measured runs at half of the peak.
     pub fn seconds(&self, operation: &str, flops: f64, bytes: f64) -> f64 {
         match self.operations.get(operation) {
             Some(cost) => cost.seconds(flops, bytes),
-            None => (2.0 * flops / self.peak_flops).max(2.0 * bytes / self.bandwidth) + 1e-6,
+            None => 2.0 * flops / self.peak_flops + 1e-6,
         }
-    }
-
-    /// A made-up machine: for tests, and for planning without a measurement.
-    pub fn described(threads: usize, peak_flops: f64, bandwidth: f64) -> Result<Probe> {
-        for (name, value) in [("peak_flops", peak_flops), ("bandwidth", bandwidth)] {
-            if !(value > 0.0 && value.is_finite()) {
-                let reason = "it must be a positive number".to_string();
-                return Err(Error::Setting { name: name.into(), value: value.to_string(), reason });
-            }
-        }
-        Ok(Probe { isa: "described".into(), threads, peak_flops, bandwidth, operations: BTreeMap::new() })
     }
 }
 
@@ -190,8 +175,8 @@ pub fn peak(device: &CpuDevice, time: Duration) -> f64 {
     best
 }
 
-/// Over three vectors of 32 MB.
-fn bandwidth(device: &CpuDevice) -> f64 {
+/// Bytes a second read and written by a loop over three vectors of 32 MB, all threads.
+pub fn bandwidth(device: &CpuDevice) -> f64 {
     let (a, b, mut c) = (vec![1.0f32; 8 << 20], vec![2.0f32; 8 << 20], vec![0.0f32; 8 << 20]);
     let mut best = 0.0f64;
     for _ in 0..4 {

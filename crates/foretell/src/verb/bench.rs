@@ -78,7 +78,16 @@ pub struct Race {
 pub fn run(verb: &Verb, common: &Common) -> Result<(), Failure> {
     let device = machine::device(common)?;
     match verb {
-        Verb::Probe => Ok(output::json(&Probe::measure(&device)?)?),
+        Verb::Probe => {
+            #[derive(Serialize)]
+            struct Line {
+                #[serde(flatten)]
+                probe: Probe,
+                /// Bytes a second.
+                bandwidth: f64,
+            }
+            Ok(output::json(&Line { probe: Probe::measure(&device)?, bandwidth: plan::bandwidth(&device) })?)
+        }
         Verb::Step(options) => step(options, &device),
         Verb::Race(options) => race(options, &device),
     }
