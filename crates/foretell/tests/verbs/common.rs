@@ -36,7 +36,7 @@ impl Ended {
     }
 }
 
-/// The program, with two threads unless told otherwise.
+/// The program, with nothing on its standard input.
 pub(crate) fn foretell<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_foretell"));
     command.args(arguments).stdin(Stdio::null());
