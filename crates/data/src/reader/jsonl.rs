@@ -315,7 +315,7 @@ mod tests {
             (r#"{"text":"a","messages":[]}"#, "more than one"),
             (r#"{"text":3}"#, "invalid type"),
             (r#"{"text":"a"} x"#, "trailing"),
-            (r#"{"text":"\ud800"}"#, "surrogate"),
+            (r#"{"text":"\ud800"}"#, "hex escape"),
             (r#"{"segments":[{"text":"a","weight":-1}]}"#, "weight"),
             (r#"{"segments":[{"special":"<|x|>"}]}"#, "unknown special"),
             (r#"{"messages":[{"content":"a"}]}"#, "role"),
