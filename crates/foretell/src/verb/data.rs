@@ -120,7 +120,7 @@ pub struct Generate {
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
     /// Bytes of text
-    #[arg(long, value_name = "N", default_value_t = 20_000_000)]
+    #[arg(long, value_name = "N", default_value_t = 20_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub bytes: u64,
     /// Another seed is another world
     #[arg(long, default_value_t = 1)]
@@ -281,9 +281,6 @@ pub fn generate(
     force: bool,
     common: &Common,
 ) -> Result<PathBuf, Failure> {
-    if bytes == 0 {
-        return Err(Failure::Usage("--bytes 0: a world has at least one document".into()));
-    }
     let fresh = !folder.exists();
     let mut progress = Progress::new("world", bytes, common.quiet || common.json);
     let path = data::world::generate(folder, seed, bytes, force, &mut |done| {

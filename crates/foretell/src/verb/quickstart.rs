@@ -23,7 +23,7 @@ pub struct Options {
     #[arg(long, value_name = "BUDGET", default_value = "4m")]
     pub budget: String,
     /// Bytes of generated text
-    #[arg(long, value_name = "N", default_value_t = 24_000_000)]
+    #[arg(long, value_name = "N", default_value_t = 24_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub bytes: u64,
     /// Tokens of the vocabulary
     #[arg(long, value_name = "N", default_value_t = 2048)]
@@ -50,6 +50,7 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
         ..BuildConfig::default()
     };
     building.check().map_err(super::data::usage)?;
+    same_story(options, settings)?;
     chapter(common, 1, "a world: people, places, stories, sums and programs, all from a seed");
     if !file.exists() {
         super::data::generate(&world, options.seed, options.bytes, false, common)?;
@@ -98,6 +99,28 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
         ),
     );
     Ok(())
+}
+
+/// An interrupted story goes on only with the options that it was begun with.
+fn same_story(options: &Options, settings: &Settings) -> Result<(), Failure> {
+    let Options { out, budget, bytes, vocab, seed } = options;
+    let mut told = format!("budget = {budget:?}\nbytes = {bytes}\nvocab = {vocab}\nseed = {seed}\n");
+    for (name, value) in &settings.entries {
+        told += &format!("{name:?} = {value:?}\n");
+    }
+    let path = out.join("quickstart.toml");
+    match std::fs::read_to_string(&path) {
+        Ok(begun) if begun == told => Ok(()),
+        Ok(_) => Err(Failure::Usage(format!(
+            "{} was begun with other options, which stand in its quickstart.toml; choose another --out",
+            out.display()
+        ))),
+        Err(_) => {
+            let files = Files::new();
+            files.create_folder(out)?;
+            Ok(files.replace(&path, told.as_bytes())?)
+        }
+    }
 }
 
 /// Plans the run and makes its folder.

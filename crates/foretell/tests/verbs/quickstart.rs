@@ -24,6 +24,9 @@ fn the_story_is_told_once_and_its_rest_again() {
     assert!(again.stderr.contains("done before"), "{again:?}");
     assert!(contents(&out) == before);
 
+    let other = "quickstart --out {out} --bytes 200000 --vocab 301";
+    refused(folder.path(), &places, &[(other, "other options")]);
+
     // The rest of the story: what was lost is made again, to the same end.
     fs::remove_file(out.join("run/DONE")).unwrap();
     fs::remove_dir_all(out.join("run/checkpoints")).unwrap();
