@@ -3,7 +3,7 @@
 # and clippy by rustup; a C compiler by apt-get, if run as root) and goes on after a step that failed, so that one
 # run shows all that is wrong.
 #
-#   scripts/test.sh          about ten minutes on two cores in a clean clone, a few in one that is built
+#   scripts/test.sh          about a quarter of an hour on two cores in a clean clone, two or three minutes in one that is built
 #   scripts/test.sh --all    also the long kill tests, and the comparison with transformers and llama.cpp (an hour
 #                            the first time: it installs them)
 #
