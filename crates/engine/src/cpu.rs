@@ -20,6 +20,11 @@ impl CpuDevice {
         CpuDevice { cpu: Arc::new(cpu) }
     }
 
+    /// The same instruction set with threads of its own.
+    pub fn with_threads(&self, threads: usize) -> Result<CpuDevice, Error> {
+        Ok(CpuDevice::new(Cpu::new(self.cpu.isa(), threads)?))
+    }
+
     /// What it computes with.
     pub fn cpu(&self) -> &Arc<Cpu> {
         &self.cpu

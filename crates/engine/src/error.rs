@@ -61,6 +61,9 @@ pub enum Error {
     /// A value asked for that was not among the outputs.
     #[error("value {0} was not compiled as an output, so it cannot be downloaded")]
     NotKept(usize),
+    /// A CPU that cannot be had.
+    #[error(transparent)]
+    Cpu(#[from] kernels::Error),
     /// A store of another layout than the one compiled for.
     #[error("the {0} store has another layout than the graph was compiled for")]
     Layout(&'static str),

@@ -3,16 +3,22 @@
 //! A loop opens a gate; workers that see it open enter, take task numbers until none is left, and
 //! leave; the caller works too, closes the gate and waits for those inside. A worker that sleeps
 //! is woken but never waited for. Which thread runs a task must not matter to the result.
+//!
+//! Each thread begins with its own share of the numbers, the same share in every loop, and takes
+//! others' only when that is done: rows that one operation wrote are then read by the next one on
+//! the core whose cache holds them.
 
 use crate::Error;
 use std::any::Any;
 use std::cell::UnsafeCell;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
-type Task = dyn Fn(usize) + Sync;
+/// Called with the number of the thread and that of the task.
+type Task = dyn Fn(usize, usize) + Sync;
 
 /// Worker threads that live as long as the pool.
 pub struct Pool {
@@ -25,13 +31,19 @@ pub struct Pool {
 struct Shared {
     /// Number of workers inside, [`OPEN`], [`QUIT`], and above them the number of the loop.
     gate: AtomicU64,
-    next: AtomicUsize,
+    /// The next task of each thread's share.
+    next: Vec<Counter>,
     job: UnsafeCell<Job>,
     sleepers: AtomicUsize,
     asleep: Mutex<()>,
     wake: Condvar,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
+
+/// A counter with a cache line, and the one that is fetched along with it, of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Counter(AtomicUsize);
 
 #[derive(Clone, Copy)]
 struct Job {
@@ -61,7 +73,7 @@ impl Pool {
         }
         let shared = Arc::new(Shared {
             gate: AtomicU64::new(0),
-            next: AtomicUsize::new(0),
+            next: (0..threads).map(|_| Counter::default()).collect(),
             job: UnsafeCell::new(Job { task: None, tasks: 0 }),
             sleepers: AtomicUsize::new(0),
             asleep: Mutex::new(()),
@@ -72,7 +84,7 @@ impl Pool {
         for i in 1..threads {
             let shared = pool.shared.clone();
             let thread = std::thread::Builder::new().name(format!("kernel-{i}"));
-            pool.workers.push(thread.spawn(move || shared.work()).map_err(|_| Error::Threads(threads))?);
+            pool.workers.push(thread.spawn(move || shared.work(i)).map_err(|_| Error::Threads(threads))?);
         }
         Ok(pool)
     }
@@ -86,31 +98,41 @@ impl Pool {
     /// panic in one is passed on. A loop within a loop runs on its own thread alone.
     #[inline]
     pub fn for_each(&self, tasks: usize, f: impl Fn(usize) + Sync) {
+        self.for_each_on(tasks, |_, task| f(task));
+    }
+
+    /// As [`Pool::for_each`], with the number of the thread before that of the task: no two tasks of a
+    /// loop that run at the same time are given the same one.
+    #[inline]
+    pub fn for_each_on(&self, tasks: usize, f: impl Fn(usize, usize) + Sync) {
         if tasks <= 1 || self.workers.is_empty() {
-            (0..tasks).for_each(f);
+            (0..tasks).for_each(|task| f(0, task));
         } else {
             self.share(tasks, &f);
         }
     }
 
-    fn share(&self, tasks: usize, f: &(dyn Fn(usize) + Sync)) {
+    fn share(&self, tasks: usize, f: &(dyn Fn(usize, usize) + Sync)) {
         let Ok(turn) = self.turn.try_lock() else {
-            return (0..tasks).for_each(f);
+            return (0..tasks).for_each(|task| f(0, task));
         };
         let shared = &*self.shared;
         // SAFETY: the lifetime is dropped from the pointer's type only: the gate is closed and empty
         // again before this function returns, on every path (`run_tasks` does not unwind).
-        let task: *const Task = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static Task>(f) };
+        let task: *const Task =
+            unsafe { std::mem::transmute::<&(dyn Fn(usize, usize) + Sync), &'static Task>(f) };
         // SAFETY: the gate is closed and nobody is inside, so nobody else looks at the job.
         unsafe { *shared.job.get() = Job { task: Some(task), tasks } };
-        shared.next.store(0, Ordering::Relaxed);
+        for (thread, next) in shared.next.iter().enumerate() {
+            next.0.store(shared.share(thread, tasks).start, Ordering::Relaxed);
+        }
         let number = shared.gate.load(Ordering::Relaxed) / LOOP + 1;
         shared.gate.store(number * LOOP + OPEN, Ordering::SeqCst);
         if shared.sleepers.load(Ordering::SeqCst) > 0 {
             let _guard = shared.asleep.lock();
             shared.wake.notify_all();
         }
-        shared.run_tasks(f, tasks);
+        shared.run_tasks(0, f, tasks);
         shared.gate.fetch_and(!OPEN, Ordering::AcqRel);
         let mut turns = 0;
         while shared.gate.load(Ordering::Acquire) & INSIDE != 0 {
@@ -131,26 +153,36 @@ fn pause(turns: &mut u32) {
 }
 
 impl Shared {
-    fn run_tasks(&self, f: &(dyn Fn(usize) + Sync), tasks: usize) {
+    /// The tasks that a thread begins with.
+    fn share(&self, thread: usize, tasks: usize) -> Range<usize> {
+        let threads = self.next.len();
+        tasks * thread / threads..tasks * (thread + 1) / threads
+    }
+
+    fn run_tasks(&self, thread: usize, f: &(dyn Fn(usize, usize) + Sync), tasks: usize) {
         let result = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                let task = self.next.fetch_add(1, Ordering::Relaxed);
-                if task >= tasks {
-                    break;
+            let threads = self.next.len();
+            for owner in (thread..threads).chain(0..thread) {
+                let end = self.share(owner, tasks).end;
+                loop {
+                    let task = self.next[owner].0.fetch_add(1, Ordering::Relaxed);
+                    if task >= end {
+                        break;
+                    }
+                    f(thread, task);
                 }
-                f(task);
             }
         }));
         if let Err(panic) = result {
             // The others stop at their next task.
-            self.next.store(tasks, Ordering::Relaxed);
+            self.next.iter().for_each(|next| next.0.store(tasks, Ordering::Relaxed));
             if let Ok(mut slot) = self.panic.lock() {
                 slot.get_or_insert(panic);
             }
         }
     }
 
-    fn work(&self) {
+    fn work(&self, thread: usize) {
         let (mut seen, mut turns) = (0, 0);
         loop {
             let gate = self.gate.load(Ordering::Acquire);
@@ -178,7 +210,7 @@ impl Shared {
                 (job.task.map(|task| &*task), job.tasks)
             };
             if let Some(task) = task {
-                self.run_tasks(task, tasks);
+                self.run_tasks(thread, task, tasks);
             }
             self.gate.fetch_sub(1, Ordering::AcqRel);
             turns = 0;

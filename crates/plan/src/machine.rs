@@ -112,8 +112,8 @@ fn solve(seen: &[Observation], used: &[usize]) -> Option<[f64; 3]> {
     Some(x)
 }
 
-/// Graphs that are timed for the fit: width, layers, rows, row, vocabulary. None takes more than 30 MB, so that
-/// planning holds little that the run does not.
+/// Graphs that are timed for the fit: width, layers, rows of a micro-batch, row, vocabulary. None takes more
+/// than 30 MB a thread, so that planning holds little that the run does not.
 const SAMPLES: [(usize, usize, usize, usize, usize); 5] = [
     (16, 2, 1, 128, 256),
     (32, 2, 2, 128, 512),
@@ -133,9 +133,11 @@ impl Probe {
             operations: BTreeMap::new(),
         };
         let mut seen: BTreeMap<String, Vec<Observation>> = BTreeMap::new();
+        // Two micro-batches a thread, so that their sum is timed too.
+        let count = 2 << cpu.threads().ilog2();
         for (width, layers, rows, seq, vocab) in SAMPLES {
             let shape = Family { vocab, head_dim: 32.min(width), seq, tied: false }.shape(width, layers);
-            observe(&mut Stopwatch::new(&step_config(&shape, rows, rows)?, device)?, &mut seen)?;
+            observe(&mut Stopwatch::new(&step_config(&shape, count * rows, rows)?, device)?, &mut seen)?;
         }
         probe.operations = seen.iter().map(|(name, seen)| (name.clone(), Cost::fit(seen))).collect();
         Ok(probe)
@@ -148,8 +150,13 @@ impl Probe {
         let each: f64 =
             graph.graph.nodes().map(|n| self.seconds(n.name, n.flops as f64, n.bytes as f64)).sum();
         let weights = 4.0 * config.model.parameters() as f64;
-        let sums = self.seconds("add_into", 0.0, 3.0 * weights) * (config.micro_batches() - 1) as f64;
-        Ok(each * config.micro_batches() as f64 + sums + self.seconds("update", 0.0, UPDATE_BYTES * weights))
+        // What was measured is a lane of one thread among others; one of several shares its work.
+        let lanes = train::lanes(config, self.threads);
+        let (count, threads) = (config.micro_batches() / lanes, self.threads / lanes);
+        let sums = self.seconds("add_into", 0.0, SUM_BYTES * weights) * (count - 1) as f64;
+        let lanes = self.seconds("add_lanes", 0.0, SUM_BYTES * weights) * f64::from(lanes.ilog2());
+        let update = self.seconds("update", 0.0, UPDATE_BYTES * weights);
+        Ok((each * count as f64 + sums) / threads as f64 + lanes + update)
     }
 
     /// Seconds of one call of an operation; one that was not measured runs at half of the peak.
@@ -191,6 +198,9 @@ pub fn bandwidth(device: &CpuDevice) -> f64 {
 /// Bytes of an update for each byte of weights: gradients read twice, weights and moments read and written.
 const UPDATE_BYTES: f64 = 8.0;
 
+/// Bytes of a sum for each byte of weights.
+const SUM_BYTES: f64 = 3.0;
+
 /// Times every operation of a step: the least of several runs, as the machine does when it is quiet.
 fn observe(step: &mut Stopwatch, seen: &mut BTreeMap<String, Vec<Observation>>) -> Result<()> {
     let mut least: Vec<(String, f64)> = Vec::new();
@@ -210,10 +220,13 @@ fn observe(step: &mut Stopwatch, seen: &mut BTreeMap<String, Vec<Observation>>) 
         runs += 1;
     }
     let weights = step.replica().params.layout().bytes() as f64;
-    let costs = step.replica().costs().into_iter().map(|(_, flops, bytes)| (flops as f64, bytes as f64));
-    for ((name, seconds), (flops, bytes)) in
-        least.into_iter().zip(costs.chain([(0.0, UPDATE_BYTES * weights)]))
-    {
+    let mut costs = step.replica().costs().iter().cycle();
+    for (name, seconds) in least {
+        let (flops, bytes) = match name.as_str() {
+            "add_into" | "add_lanes" => (0.0, SUM_BYTES * weights),
+            "update" => (0.0, UPDATE_BYTES * weights),
+            _ => costs.next().map_or((0.0, 0.0), |&(_, flops, bytes)| (flops as f64, bytes as f64)),
+        };
         let observation = Observation { flops, bytes, seconds: seconds.max(1e-8) };
         seen.entry(name).or_default().push(observation);
     }

@@ -51,6 +51,8 @@ pub struct Request<'a> {
     pub settings: &'a Settings,
     /// What on.
     pub corpus: &'a Corpus,
+    /// Threads that will run it: each has a micro-batch of its own, if there are rows enough.
+    pub threads: usize,
     /// Changes to the configuration that the rules make: seed, optimiser, schedule, machine.
     pub adjust: &'a dyn Adjust,
     /// Bytes of memory that may be used.
@@ -273,7 +275,8 @@ fn configuration(request: &Request<'_>, candidate: &Candidate) -> Result<TrainCo
     let (settings, corpus, shape) = (request.settings, request.corpus, &candidate.shape);
     let tokens = candidate.tokens;
     let rows = settings.rows.or(candidate.rows).unwrap_or_else(|| rules::rows(tokens, shape.seq));
-    let micro_rows = settings.micro_rows.unwrap_or_else(|| rules::micro_rows(rows, shape.seq));
+    let micro_rows =
+        settings.micro_rows.unwrap_or_else(|| rules::micro_rows(rows, shape.seq, request.threads));
     let step_tokens = (rows * shape.seq) as f64;
     let steps = settings.steps.unwrap_or_else(|| ((tokens / step_tokens).round() as u64).max(1));
     let flops = shape.flops_per_token() * steps as f64 * step_tokens;

@@ -30,12 +30,13 @@ pub fn rows(tokens: f64, seq: usize) -> usize {
 /// Tokens whose activations are held at once, at most (unless one row is longer).
 pub const MICRO_BATCH_TOKENS: usize = 4096;
 
-/// Rows of a micro-batch: the largest power of two dividing `rows` whose tokens stay within
-/// [`MICRO_BATCH_TOKENS`], such that the number of micro-batches is a power of two as well; `rows`
-/// itself where that cannot be.
-pub fn micro_rows(rows: usize, seq: usize) -> usize {
-    let mut micro = rows.max(1);
-    while micro.is_multiple_of(2) && micro * seq > MICRO_BATCH_TOKENS {
+/// Rows of a micro-batch: `rows` halved until its tokens stay within [`MICRO_BATCH_TOKENS`] and every
+/// thread has a micro-batch of its own, as far as `rows` is even; so the number of micro-batches is a
+/// power of two.
+pub fn micro_rows(rows: usize, seq: usize, threads: usize) -> usize {
+    let rows = rows.max(1);
+    let mut micro = rows;
+    while micro.is_multiple_of(2) && (micro * seq > MICRO_BATCH_TOKENS || 2 * rows / micro <= threads) {
         micro /= 2;
     }
     micro
@@ -83,10 +84,20 @@ mod tests {
 
     #[test]
     fn micro_batches_are_a_power_of_two_in_number() {
-        for (rows, seq, micro) in
-            [(8, 256, 8), (32, 256, 16), (24, 1024, 3), (7, 8192, 7), (1, 1 << 20, 1), (6, 4096, 3)]
-        {
-            assert_eq!(micro_rows(rows, seq), micro, "{rows} {seq}");
+        for (rows, seq, threads, micro) in [
+            (8, 256, 1, 8),
+            (8, 256, 2, 4),
+            (8, 256, 3, 4),
+            (8, 256, 16, 1),
+            (32, 256, 1, 16),
+            (32, 256, 2, 16),
+            (24, 1024, 1, 3),
+            (7, 8192, 1, 7),
+            (7, 8192, 4, 7),
+            (1, 1 << 20, 2, 1),
+            (6, 4096, 1, 3),
+        ] {
+            assert_eq!(micro_rows(rows, seq, threads), micro, "{rows} {seq} {threads}");
             assert!((rows / micro).is_power_of_two() && rows % micro == 0);
         }
     }

@@ -11,7 +11,6 @@ use train::{Checkpoints, DataConfig, Evaluation, Replica, Schedule, ScheduleKind
 pub struct Stopwatch {
     replica: Replica,
     batch: Batch,
-    micro_batches: usize,
     updates: u64,
 }
 
@@ -49,7 +48,7 @@ impl Stopwatch {
         let mut replica = Replica::new(config, device)?;
         replica.initialise(config.seed)?;
         let batch = rows(config.micro_rows, config.seq(), config.model.vocab_size);
-        Ok(Stopwatch { replica, batch, micro_batches: config.micro_batches() / config.ranks(), updates: 0 })
+        Ok(Stopwatch { replica, batch, updates: 0 })
     }
 
     /// The step.
@@ -62,11 +61,16 @@ impl Stopwatch {
         self.step_with(&mut |_| ())
     }
 
-    /// As [`Stopwatch::step`], calling `each` with the name of every operation after it.
-    pub fn step_with(&mut self, each: &mut dyn FnMut(&str)) -> Result<f64> {
-        for number in 0..self.micro_batches {
-            self.replica.micro_batch_with(number, &self.batch, each)?;
-        }
+    /// As [`Stopwatch::step`], calling `each` with the name of every operation of the first lane after it.
+    pub fn step_with(&mut self, each: &mut (dyn FnMut(&str) + Send)) -> Result<f64> {
+        let made = &self.batch;
+        self.replica.gradient_with(
+            &|_, batch| {
+                batch.copy_from(made);
+                Ok(())
+            },
+            each,
+        )?;
         self.updates += 1;
         let stepped = self.replica.update(&mut Solo, 1e-3, self.updates, false)?;
         each("update");

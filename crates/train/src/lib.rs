@@ -11,6 +11,7 @@ mod config;
 mod error;
 mod evaluate;
 mod events;
+mod lane;
 mod memory;
 mod reduce;
 mod replica;
@@ -24,6 +25,7 @@ pub use config::{
 pub use error::{Error, Result};
 pub use evaluate::{Evaluator, Held};
 pub use events::{EvalLine, Events, Quiet, SampleLine, StepLine};
+pub use lane::lanes;
 pub use memory::{Memory, step_flops};
 pub use reduce::{InProcess, Numbers, Reduce, Solo};
 pub use replica::{Replica, Stepped, upload};

@@ -1,6 +1,7 @@
 //! What a run holds, from its graph, before anything is allocated.
 
-use crate::replica::{graph, parameters, tree};
+use crate::lane::{lanes, tree};
+use crate::replica::{graph, parameters};
 use crate::{Result, TrainConfig};
 use engine::update::Optimiser;
 use model::gpt::ScoreGraph;
@@ -11,11 +12,11 @@ use serde::{Deserialize, Serialize};
 pub struct Memory {
     /// Weights.
     pub parameters: usize,
-    /// Gradients: as many stores as the tree of micro-batches holds at once.
+    /// Gradients: as many stores as the trees of micro-batches hold at once.
     pub gradients: usize,
     /// Moments and the optimiser's scratch.
     pub optimiser: usize,
-    /// Inputs, activations and scratch of a micro-batch.
+    /// Inputs, activations and scratch of the micro-batches that run side by side.
     pub activations: usize,
     /// The arena of the evaluation.
     pub evaluation: usize,
@@ -38,16 +39,17 @@ impl Memory {
         let (table, layout) = parameters(config)?;
         let rules: Vec<_> = table.iter().map(|p| p.rule.clone()).collect();
         let graph = graph(config)?;
-        let plan = engine::plan(&graph.graph, &graph.outputs(), &layout, &layout, each)?;
+        let lanes = lanes(config, each);
+        let plan = engine::plan(&graph.graph, &graph.outputs(), &layout, &layout, each / lanes)?;
         let score = ScoreGraph::new(&config.model, config.micro_rows, config.seq())?;
         let state = engine::Layout::default();
         let evaluation = engine::plan(&score.graph, &score.outputs(), &layout, &state, each)?;
-        let (_, stores) = tree(config.micro_batches() / ranks);
+        let (_, stores) = tree(config.micro_batches() / ranks / lanes);
         Ok(Memory {
             parameters: ranks * layout.bytes(),
-            gradients: ranks * stores * layout.bytes(),
+            gradients: ranks * lanes * stores * layout.bytes(),
             optimiser: ranks * Optimiser::bytes(&layout, &rules, each)?,
-            activations: ranks * plan.memory.total(),
+            activations: ranks * lanes * plan.memory.total(),
             evaluation: evaluation.memory.total(),
         })
     }

@@ -3,8 +3,8 @@
 //! Ranks stand at the leaves of a binary tree above the trees of their micro-batches, so that the sum
 //! is the same, bit by bit, for any number of ranks.
 
+use crate::lane::add;
 use crate::{Error, Result};
-use engine::update::add_into;
 use engine::{CpuDevice, Store};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -127,8 +127,7 @@ impl Reduce for InProcess {
                 let (Some(mine), Some(other)) = (mine.as_mut(), other.as_ref()) else {
                     return Err(Error::Rank);
                 };
-                add_into(self.device.cpu(), &mut mine.0, &other.0)?;
-                mine.1.iter_mut().zip(other.1).for_each(|(a, b)| *a += b);
+                add(&self.device, mine, other)?;
             }
             self.meeting.wait()?;
             distance *= 2;

@@ -1,32 +1,29 @@
-//! One rank's copy of the model and what a step does to it: forward and backward over micro-batches,
-//! the tree of sums, the update.
+//! One rank's copy of the model and what a step does to it: forward and backward over micro-batches
+//! in lanes, the sum over them, the update.
 
-use crate::reduce::{Numbers, Reduce};
-use crate::{Error, Result, TrainConfig};
+use crate::lane::Lane;
+use crate::reduce::Reduce;
+use crate::{Result, TrainConfig};
 use data::Batch;
-use engine::update::{Optimiser, add_into};
-use engine::{CpuDevice, Data, Device, Executable, Layout, Store, Value};
+use engine::update::Optimiser;
+use engine::{CpuDevice, Data, Device, Executable, Layout, Store};
 use model::gpt::TrainGraph;
 use model::parametrisation::{self, Parameter};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A compiled training step with all that it needs.
 pub struct Replica {
     device: CpuDevice,
-    executable: Box<dyn Executable>,
-    loss: Value,
+    lanes: Vec<Mutex<Lane>>,
     /// The weights.
     pub params: Store,
     /// The moments.
     pub optimiser: Optimiser,
-    /// Stores of the tree that hold nothing now.
-    spare: Vec<Store>,
-    /// Sums of finished subtrees, the largest first.
-    tree: Vec<(Store, Numbers)>,
-    /// Micro-batches that are summed one after the other at the leaves: the odd factor of their number.
-    block: usize,
     clip: f64,
     table: Vec<Parameter>,
+    bytes: usize,
+    flops: f64,
+    costs: Vec<(&'static str, u64, u64)>,
 }
 
 /// What a step did.
@@ -40,13 +37,6 @@ pub struct Stepped {
     pub finite: bool,
     /// Whether some rank asked to stop.
     pub stop: bool,
-}
-
-/// The odd factor of a rank's number of micro-batches, and the gradient stores that its tree needs.
-pub(crate) fn tree(micro_batches: usize) -> (usize, usize) {
-    let levels = micro_batches.trailing_zeros() as usize;
-    let block = micro_batches >> levels;
-    (block, levels + 1 + usize::from(block > 1))
 }
 
 /// The table of parameters and the layout of its stores.
@@ -75,23 +65,27 @@ pub fn upload(executable: &mut dyn Executable, batch: &Batch) -> Result<()> {
     Ok(())
 }
 
+/// The only user of a lane has it, poisoned or not: a step that panicked is not gone on with.
+fn own(lane: &mut Mutex<Lane>) -> &mut Lane {
+    lane.get_mut().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Replica {
     /// Compiles a step and allocates all of it, with zero weights; see [`Replica::initialise`].
     pub fn new(config: &TrainConfig, device: &CpuDevice) -> Result<Replica> {
         let (table, layout) = parameters(config)?;
         let layout = Arc::new(layout);
-        let graph = graph(config)?;
         let rules: Vec<_> = table.iter().map(|p| p.rule.clone()).collect();
-        let (block, stores) = tree(config.micro_batches() / config.ranks());
-        let spare: Result<Vec<Store>, _> = (0..stores).map(|_| device.store(&layout)).collect();
+        let lanes = Lane::all(config, &graph(config)?, &layout, device)?;
+        let optimiser = Optimiser::new(device.cpu(), &layout, &rules, config.optimiser.settings())?;
+        let held = |lane: &Lane| layout.bytes() * lane.stores() + lane.executable().memory().total();
         Ok(Replica {
-            executable: device.compile(&graph.graph, &graph.outputs(), &layout, &layout)?,
-            loss: graph.loss,
+            bytes: layout.bytes() + optimiser.bytes_held() + lanes.iter().map(held).sum::<usize>(),
+            flops: lanes.iter().map(|l| l.executable().flops() as f64 * l.count() as f64).sum(),
+            costs: lanes[0].executable().costs(),
+            lanes: lanes.into_iter().map(Mutex::new).collect(),
             params: device.store(&layout)?,
-            optimiser: Optimiser::new(device.cpu(), &layout, &rules, config.optimiser.settings())?,
-            spare: spare?,
-            tree: Vec::with_capacity(stores),
-            block,
+            optimiser,
             clip: f64::from(config.optimiser.clip),
             device: device.clone(),
             table,
@@ -103,60 +97,60 @@ impl Replica {
         Ok(parametrisation::initialise(&self.table, seed, &mut self.params)?)
     }
 
-    /// Bytes held: weights, gradients, moments and the arena.
+    /// Bytes held: weights, gradients, moments and arenas.
     pub fn bytes(&self) -> usize {
-        let store = self.params.layout().bytes();
-        let moments = self.optimiser.bytes_held();
-        store * (1 + self.spare.len() + self.tree.len()) + moments + self.executable.memory().total()
+        self.bytes
     }
 
     /// Every operation of a micro-batch in order: name, floating-point operations, bytes moved.
-    pub fn costs(&self) -> Vec<(&'static str, u64, u64)> {
-        self.executable.costs()
+    pub fn costs(&self) -> &[(&'static str, u64, u64)] {
+        &self.costs
     }
 
-    /// Floating-point operations of a micro-batch.
-    pub fn flops(&self) -> u64 {
-        self.executable.flops()
+    /// Floating-point operations of the rank's part of a step.
+    pub fn flops(&self) -> f64 {
+        self.flops
     }
 
-    /// Forward and backward over the rank's `number`-th micro-batch (from 0) of a step; its gradient goes
-    /// into the tree.
-    pub fn micro_batch(&mut self, number: usize, batch: &Batch) -> Result<()> {
-        self.micro_batch_with(number, batch, &mut |_| ())
+    /// Forward and backward over all micro-batches of the rank: `fill` makes the one of a number, from 0.
+    pub fn gradient(&mut self, fill: &(dyn Fn(usize, &mut Batch) -> Result<()> + Sync)) -> Result<()> {
+        self.gradient_with(fill, &mut |_| ())
     }
 
-    /// As [`Replica::micro_batch`], calling `each` with the name of every operation after it.
-    pub fn micro_batch_with(
+    /// As [`Replica::gradient`], calling `each` with the name of every operation of the first lane after
+    /// it, and of every level of the tree above the lanes.
+    pub fn gradient_with(
         &mut self,
-        number: usize,
-        batch: &Batch,
-        each: &mut dyn FnMut(&str),
+        fill: &(dyn Fn(usize, &mut Batch) -> Result<()> + Sync),
+        each: &mut (dyn FnMut(&str) + Send),
     ) -> Result<()> {
-        upload(self.executable.as_mut(), batch)?;
-        self.executable.upload("weights", Data::F32(&batch.weights))?;
-        let mut store = self.spare.pop().ok_or(Error::Engine(engine::Error::Layout("gradient")))?;
-        self.executable.run_with(&self.params, &mut store, &mut |_, name| each(name))?;
-        let mut loss = [0.0];
-        self.executable.download(self.loss, &mut loss)?;
-        let weight = batch.weights.iter().map(|&w| f64::from(w)).sum();
-        self.tree.push((store, [f64::from(loss[0]), weight, 0.0]));
-        let place = number % self.block;
-        let blocks = (number + 1) / self.block;
-        let ends = if place + 1 == self.block { blocks.trailing_zeros() as usize } else { 0 };
-        for _ in 0..usize::from(place > 0) + ends {
-            self.merge()?;
-            each("add_into");
+        let (lanes, params) = (&self.lanes, &self.params);
+        let (each, failed) = (Mutex::new(each), Mutex::new(None));
+        self.device.cpu().pool().for_each(lanes.len(), |number| {
+            let mut lane = lanes[number].lock().unwrap_or_else(PoisonError::into_inner);
+            let first = number * lane.count();
+            // The others must not wait for it.
+            let each = if number == 0 { each.lock().ok() } else { None };
+            let done = match each {
+                Some(mut each) => lane.run(params, first, fill, &mut **each),
+                None => lane.run(params, first, fill, &mut |_| ()),
+            };
+            if let (Err(error), Ok(mut failed)) = (done, failed.lock()) {
+                failed.get_or_insert(error);
+            }
+        });
+        if let Ok(Some(error)) = failed.into_inner() {
+            return Err(error);
         }
-        Ok(())
-    }
-
-    /// Adds the last subtree to the one before it.
-    fn merge(&mut self) -> Result<()> {
-        if let (Some((store, numbers)), Some(into)) = (self.tree.pop(), self.tree.last_mut()) {
-            add_into(self.device.cpu(), &mut into.0, &store)?;
-            into.1.iter_mut().zip(numbers).for_each(|(a, b)| *a += b);
-            self.spare.push(store);
+        let each = each.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut distance = 1;
+        while distance < self.lanes.len() {
+            for pair in self.lanes.chunks_mut(2 * distance) {
+                let (first, second) = pair.split_at_mut(distance);
+                own(&mut first[0]).take(own(&mut second[0]), &self.device)?;
+            }
+            each("add_lanes");
+            distance *= 2;
         }
         Ok(())
     }
@@ -164,7 +158,7 @@ impl Replica {
     /// Reduces over ranks, clips, and updates the weights with `rate`; `update` counts the updates
     /// made with this one, from 1. `stop` is this rank's wish to stop after it.
     pub fn update(&mut self, reduce: &mut dyn Reduce, rate: f64, update: u64, stop: bool) -> Result<Stepped> {
-        let (store, mut numbers) = self.tree.pop().ok_or(Error::Engine(engine::Error::Layout("gradient")))?;
+        let (store, mut numbers) = own(&mut self.lanes[0]).sum()?;
         numbers[2] = f64::from(u8::from(stop));
         let (store, [loss, weight, stop]) = reduce.sum(store, numbers)?;
         // A step whose tokens all weigh nothing has zero gradients.
@@ -177,7 +171,7 @@ impl Replica {
             let (scale, rate) = ((scale * clip) as f32, rate as f32);
             self.optimiser.step(&mut self.params, &store, scale, rate, update)?;
         }
-        self.spare.push(store);
+        own(&mut self.lanes[0]).give_back(store);
         Ok(Stepped { loss, norm, finite, stop: stop > 0.0 })
     }
 }

@@ -5,7 +5,7 @@ use crate::events::{EvalLine, Events, StepLine};
 use crate::reduce::{InProcess, Reduce, Solo};
 use crate::replica::{Replica, Stepped};
 use crate::{Error, NonFinite, Result, State, TrainConfig, checkpoint};
-use data::{Batch, Dataset, Order};
+use data::{Dataset, Order};
 use engine::{CpuDevice, Store};
 use record::{EventWriter, MetricsWriter, RunWriter};
 use std::time::{Duration, Instant, SystemTime};
@@ -105,7 +105,6 @@ struct Rank<'a, 'e> {
     reduce: &'e mut dyn Reduce,
     replica: Replica,
     order: Order,
-    batch: Batch,
     state: State,
     flops: f64,
     leader: Option<Leader<'e>>,
@@ -146,7 +145,7 @@ impl<'a, 'e> Rank<'a, 'e> {
                 State::default()
             }
         };
-        let flops = replica.flops() as f64 * config.micro_batches() as f64;
+        let flops = replica.flops() * config.ranks() as f64;
         let leader = match events {
             None => None,
             Some(events) => {
@@ -166,7 +165,7 @@ impl<'a, 'e> Rank<'a, 'e> {
             }
         };
         let order = Order::new(session.dataset.train().clone(), config.seed, config.seq())?;
-        Ok(Rank { session, reduce, replica, order, batch: Batch::new(), state, flops, leader })
+        Ok(Rank { session, reduce, replica, order, state, flops, leader })
     }
 
     fn run(mut self) -> Result<Outcome> {
@@ -200,14 +199,13 @@ impl<'a, 'e> Rank<'a, 'e> {
     /// One step, counted even if nothing was updated.
     fn step(&mut self) -> Result<(Stepped, f64)> {
         let config = self.session.config;
-        let each = config.micro_batches() / self.reduce.ranks();
-        let first_row = self.state.step * config.rows as u64;
-        for number in 0..each {
-            let micro = self.reduce.rank() * each + number;
-            let row = first_row + (micro * config.micro_rows) as u64;
-            self.order.rows(row, config.micro_rows, &mut self.batch)?;
-            self.replica.micro_batch(number, &self.batch)?;
-        }
+        let rows = config.rows / self.reduce.ranks();
+        let first = self.state.step * config.rows as u64 + (self.reduce.rank() * rows) as u64;
+        let order = &self.order;
+        self.replica.gradient(&|number, batch| {
+            let row = first + (number * config.micro_rows) as u64;
+            Ok(order.rows(row, config.micro_rows, batch)?)
+        })?;
         let stop = self.leader.is_some() && (self.session.stop)();
         self.state.step += 1;
         let rate = config.schedule.rate(self.state.step, config.steps);

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{config, dataset, device};
-use data::{Batch, Order};
+use data::Order;
 use record::{Files, RunWriter};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,13 +43,13 @@ fn a_steady_step_allocates_nothing() {
         let path = folder.path().join(format!("run-{micro_rows}"));
         let writer = RunWriter::create(&path, "", Files::new()).unwrap();
         let mut metrics = writer.lines("metrics.jsonl", 0).unwrap();
-        let mut batch = Batch::new();
         let mut step = |number: u64| {
-            for micro in 0..config.micro_batches() {
-                let row = number * config.rows as u64 + (micro * micro_rows) as u64;
-                order.rows(row, micro_rows, &mut batch).unwrap();
-                replica.micro_batch(micro, &batch).unwrap();
-            }
+            replica
+                .gradient(&|micro, batch| {
+                    let row = number * config.rows as u64 + (micro * micro_rows) as u64;
+                    Ok(order.rows(row, micro_rows, batch)?)
+                })
+                .unwrap();
             let stepped = replica.update(&mut Solo, 1e-3, number + 1, false).unwrap();
             metrics
                 .write(&StepLine { step: number, loss: Some(stepped.loss), ..StepLine::default() })

@@ -36,7 +36,7 @@ pub struct Step {
     /// XXS, XS, S, M or L
     #[arg(long, default_value = "S")]
     pub size: String,
-    /// Changes to the size: width, layers, heads, ffn, seq, rows, vocab
+    /// Changes to the size: width, layers, heads, head_dim, ffn, seq, rows, micro_rows, vocab
     #[arg(long, value_name = "KEY=N,…", value_delimiter = ',')]
     pub shape: Vec<String>,
     /// Least steps to time
@@ -109,10 +109,11 @@ struct StepLine {
     plan_mb: f64,
 }
 
-fn sized(name: &str, changes: &[String]) -> Result<Size, Failure> {
+/// A size with changes, and the rows of a micro-batch if they are among them.
+fn sized(name: &str, changes: &[String]) -> Result<(Size, Option<usize>), Failure> {
     let usage = |text: String| Failure::Usage(text);
     let mut size = reference(name).map_err(|e| usage(e.to_string()))?;
-    let mut head_dim = None;
+    let (mut head_dim, mut micro_rows) = (None, None);
     for change in changes {
         let pair = change.split_once('=').and_then(|(key, value)| Some((key, value.parse::<usize>().ok()?)));
         let (key, value) = pair.ok_or_else(|| usage(format!("--shape {change}: write it as key=number")))?;
@@ -126,9 +127,10 @@ fn sized(name: &str, changes: &[String]) -> Result<Size, Failure> {
             "seq" => shape.seq = value,
             "vocab" => shape.vocab = value,
             "rows" => size.rows = value,
+            "micro_rows" => micro_rows = Some(value),
             _ => {
                 return Err(usage(format!(
-                    "--shape {key}: the keys are width, layers, heads, head_dim, ffn, seq, rows, vocab"
+                    "--shape {key}: the keys are width, layers, heads, head_dim, ffn, seq, rows, micro_rows, vocab"
                 )));
             }
         }
@@ -136,7 +138,7 @@ fn sized(name: &str, changes: &[String]) -> Result<Size, Failure> {
     size.shape.head_dim = head_dim.unwrap_or(size.shape.width / size.shape.heads.max(1));
     size.shape.check()?;
     check_rows(size.rows)?;
-    Ok(size)
+    Ok((size, micro_rows))
 }
 
 fn check_rows(rows: usize) -> Result<(), Failure> {
@@ -156,8 +158,10 @@ fn seconds(seconds: f64, least: f64) -> Result<Duration, Failure> {
 
 fn step(options: &Step, device: &CpuDevice) -> Result<(), Failure> {
     let time = seconds(options.seconds, 0.0)?;
-    let size = sized(&options.size, &options.shape)?;
-    let config = step_config(&size.shape, size.rows, size.rows)?;
+    let (size, micro_rows) = sized(&options.size, &options.shape)?;
+    let by_rule = plan::rules::micro_rows(size.rows, size.shape.seq, device.cpu().threads());
+    let micro_rows = micro_rows.unwrap_or(by_rule);
+    let config = step_config(&size.shape, size.rows, micro_rows)?;
     let begin = Instant::now();
     let mut watch = Stopwatch::new(&config, device)?;
     watch.step()?;
@@ -215,39 +219,38 @@ fn profile(watch: &mut Stopwatch) -> Result<(), Failure> {
 struct Windows {
     bytes: Vec<u8>,
     state: u64,
-    batch: Batch,
+    /// Where those of a step begin.
+    starts: Vec<usize>,
 }
 
 impl Windows {
-    fn fill(&mut self, starts: impl Iterator<Item = usize>) {
-        let seq = self.batch.seq;
-        for (row, start) in starts.enumerate() {
+    /// Sets the rows of a batch to the windows that begin there.
+    fn fill(&self, starts: &[usize], batch: &mut Batch) {
+        let seq = batch.seq;
+        for (row, start) in starts.iter().enumerate() {
             for i in 0..seq {
-                self.batch.tokens[row * seq + i] = i32::from(self.bytes[start + i]);
-                self.batch.targets[row * seq + i] = i32::from(self.bytes[start + i + 1]);
+                batch.tokens[row * seq + i] = i32::from(self.bytes[start + i]);
+                batch.targets[row * seq + i] = i32::from(self.bytes[start + i + 1]);
             }
         }
     }
 
-    fn draw(&mut self, end: usize) {
-        let (rows, mut state) = (self.batch.rows, self.state);
-        let last = (end - self.batch.seq - 1) as u64;
-        let starts: Vec<usize> = (0..rows)
-            .map(|_| {
-                state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-                let mut z = state;
-                z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-                ((u128::from(z ^ (z >> 31)) * u128::from(last)) >> 64) as usize
-            })
-            .collect();
+    /// Draws the windows of a step from the bytes before `end`.
+    fn draw(&mut self, end: usize, seq: usize) {
+        let (mut state, last) = (self.state, (end - seq - 1) as u64);
+        self.starts.fill_with(|| {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((u128::from(z ^ (z >> 31)) * u128::from(last)) >> 64) as usize
+        });
         self.state = state;
-        self.fill(starts.into_iter());
     }
 }
 
 fn race(options: &Race, device: &CpuDevice) -> Result<(), Failure> {
-    let mut size = sized(&options.size, &["vocab=256".into()])?;
+    let (mut size, _) = sized(&options.size, &["vocab=256".into()])?;
     size.rows = options.rows.unwrap_or(size.rows);
     check_rows(size.rows)?;
     seconds(options.seconds, 1e-3)?;
@@ -265,14 +268,15 @@ fn race(options: &Race, device: &CpuDevice) -> Result<(), Failure> {
         )
         .into());
     }
-    let mut config: TrainConfig = step_config(&size.shape, rows, plan::rules::micro_rows(rows, seq))?;
+    let mut config: TrainConfig =
+        step_config(&size.shape, rows, plan::rules::micro_rows(rows, seq, device.cpu().threads()))?;
     config.seed = options.seed;
     config.optimiser.decay_all = true;
     let mut replica = Replica::new(&config, device)?;
     replica.initialise(config.seed)?;
     let cut = bytes.len() * 9 / 10;
-    let batch = Batch::documents(config.micro_rows, seq);
-    let mut windows = Windows { bytes, state: options.seed, batch };
+    let mut windows = Windows { bytes, state: options.seed, starts: vec![0; rows] };
+    let micro_rows = config.micro_rows;
     let (mut clock, mut steps, mut mark) = (0.0, 0u64, options.seconds / 4.0);
     let schedule = |clock: f64| {
         let warm = ((clock + 1e-3) / (0.02 * options.seconds)).min(1.0);
@@ -280,10 +284,14 @@ fn race(options: &Race, device: &CpuDevice) -> Result<(), Failure> {
     };
     while clock < options.seconds {
         let start = Instant::now();
-        for number in 0..config.micro_batches() {
-            windows.draw(cut);
-            replica.micro_batch(number, &windows.batch)?;
-        }
+        windows.draw(cut, seq);
+        replica.gradient(&|number, batch| {
+            if batch.rows == 0 {
+                *batch = Batch::documents(micro_rows, seq);
+            }
+            windows.fill(&windows.starts[number * micro_rows..][..micro_rows], batch);
+            Ok(())
+        })?;
         steps += 1;
         let stepped = replica.update(&mut Solo, schedule(clock), steps, false)?;
         if !stepped.finite {
@@ -292,7 +300,7 @@ fn race(options: &Race, device: &CpuDevice) -> Result<(), Failure> {
         clock += start.elapsed().as_secs_f64();
         if clock >= mark {
             mark += options.seconds / 4.0;
-            let bits = held_out(&config, device, &replica.params, &mut windows, cut)?;
+            let bits = held_out(&config, device, &replica.params, &windows, cut)?;
             output::json(&serde_json::json!({
                 "peer": "foretell", "size": size.name, "seconds": (clock * 10.0).round() / 10.0,
                 "tokens": steps * config.step_tokens(), "bits_per_byte": bits,
@@ -307,7 +315,7 @@ fn held_out(
     config: &TrainConfig,
     device: &CpuDevice,
     params: &Store,
-    windows: &mut Windows,
+    windows: &Windows,
     cut: usize,
 ) -> Result<f64, Failure> {
     use engine::Device;
@@ -317,11 +325,13 @@ fn held_out(
     let mut executable = device.compile(&graph.graph, &graph.outputs(), params.layout(), empty.layout())?;
     let count = (windows.bytes.len() - cut - 1) / seq;
     let mut out = vec![0.0f32; rows * seq];
+    let mut batch = Batch::documents(rows, seq);
     let mut nats = 0.0;
     for first in (0..count).step_by(rows) {
         let here = rows.min(count - first);
-        windows.fill((0..here).map(|row| cut + (first + row) * seq));
-        train::upload(executable.as_mut(), &windows.batch)?;
+        let starts: Vec<usize> = (0..here).map(|row| cut + (first + row) * seq).collect();
+        windows.fill(&starts, &mut batch);
+        train::upload(executable.as_mut(), &batch)?;
         executable.run(params, &mut empty)?;
         executable.download(graph.logp, &mut out)?;
         nats -= out[..here * seq].iter().map(|&x| f64::from(x)).sum::<f64>();

@@ -113,7 +113,7 @@ fn span(lo: &[i32], hi: &[i32], t: usize) -> usize {
     usize::try_from(hi[t].saturating_sub(lo[t])).unwrap_or(0)
 }
 
-/// Runs `tasks` tasks, each with the worker's own `each` floats of scratch.
+/// Runs `tasks` tasks, each with the thread's own `each` floats of scratch.
 fn with_scratch(
     cpu: &Cpu,
     tasks: usize,
@@ -121,27 +121,11 @@ fn with_scratch(
     each: usize,
     f: impl Fn(usize, &mut [f32]) + Sync,
 ) {
-    let workers = cpu.threads().min(tasks);
-    assert!(
-        scratch.len() >= workers * each,
-        "scratch of {} floats, {} needed",
-        scratch.len(),
-        workers * each
-    );
-    if workers <= 1 {
-        return (0..tasks).for_each(|task| f(task, &mut scratch[..each]));
-    }
-    let next = std::sync::atomic::AtomicUsize::new(0);
+    let needed = cpu.threads() * each;
+    assert!(scratch.len() >= needed, "scratch of {} floats, {needed} needed", scratch.len());
     let scratch = crate::rows::Parts::new(scratch);
-    cpu.pool().for_each(workers, |worker| {
-        // SAFETY: every worker's number is handed out once, and the parts are disjoint.
-        let own = unsafe { scratch.part(worker * each..(worker + 1) * each) };
-        loop {
-            let task = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            if task >= tasks {
-                break;
-            }
-            f(task, own);
-        }
+    cpu.pool().for_each_on(tasks, |thread, task| {
+        // SAFETY: a thread runs one task at a time, and the parts of threads are disjoint.
+        f(task, unsafe { scratch.part(thread * each..(thread + 1) * each) });
     });
 }
