@@ -49,11 +49,13 @@ pub struct Choice {
     pub decay_all: bool,
     /// AdamW's epsilon.
     pub epsilon: f32,
+    /// Deviation of all initial matrices, instead of the table's.
+    pub deviation: Option<f64>,
 }
 
 impl Default for Choice {
     fn default() -> Choice {
-        Choice { hidden: Kind::AdamW, decay: 0.1, decay_all: false, epsilon: 1e-8 }
+        Choice { hidden: Kind::AdamW, decay: 0.1, decay_all: false, epsilon: 1e-8, deviation: None }
     }
 }
 
@@ -63,12 +65,13 @@ pub fn table(config: &Config, choice: &Choice) -> Vec<Parameter> {
     let row = |(name, shape): (String, Vec<usize>)| {
         let role = role(&name);
         let fan_in = shape.last().copied().unwrap_or(1) as f64;
-        let deviation = match role {
+        let by_role = match role {
             Role::Embedding => Some(0.02),
             Role::Hidden | Role::Head => Some(fan_in.sqrt().recip()),
             Role::Output => Some((fan_in * 2.0 * layers).sqrt().recip()),
             Role::Norm => None,
         };
+        let deviation = by_role.map(|rule| choice.deviation.unwrap_or(rule));
         let matrix = matches!(role, Role::Hidden | Role::Output | Role::Head);
         let inside = matches!(role, Role::Hidden | Role::Output);
         let rule = Rule {
@@ -103,7 +106,11 @@ pub fn initialise(table: &[Parameter], seed: u64, store: &mut Store) -> Result<(
             Some(deviation) => {
                 let stream =
                     parameter.name.bytes().fold(mix(seed), |state, byte| mix(state ^ u64::from(byte)));
-                (0..len as u64).map(|i| (deviation * normal(stream, i)) as f32).collect()
+                (0..len.div_ceil(2) as u64)
+                    .flat_map(|i| normals(stream, i))
+                    .take(len)
+                    .map(|x| (deviation * x) as f32)
+                    .collect()
             }
         };
         store.write(&parameter.name, &values)?;
@@ -119,12 +126,14 @@ fn mix(state: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The `i`-th standard normal number of a stream (Box and Muller 1958).
-fn normal(stream: u64, i: u64) -> f64 {
+/// The `i`-th pair of standard normal numbers of a stream (Box and Muller 1958).
+fn normals(stream: u64, i: u64) -> [f64; 2] {
     let bits = mix(stream.wrapping_add(mix(i)));
     let (a, b) = ((bits >> 32) as f64 + 0.5, (bits & 0xffff_ffff) as f64 + 0.5);
     let unit = 1.0 / 4_294_967_296.0;
-    (-2.0 * (a * unit).ln()).sqrt() * (std::f64::consts::TAU * b * unit).cos()
+    let (sin, cos) = (std::f64::consts::TAU * b * unit).sin_cos();
+    let length = (-2.0 * (a * unit).ln()).sqrt();
+    [length * cos, length * sin]
 }
 
 #[cfg(test)]

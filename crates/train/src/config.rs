@@ -83,6 +83,8 @@ pub struct OptimiserConfig {
     pub decay_all: bool,
     /// Longest gradient; longer ones are scaled to it. 0: no bound.
     pub clip: f32,
+    /// Deviation of all initial matrices; 0: the one that goes with the width (see `model::parametrisation`).
+    pub deviation: f32,
 }
 
 impl Default for OptimiserConfig {
@@ -96,6 +98,7 @@ impl Default for OptimiserConfig {
             decay: 0.1,
             decay_all: false,
             clip: 1.0,
+            deviation: 0.0,
         }
     }
 }
@@ -104,7 +107,8 @@ impl OptimiserConfig {
     /// What the parameter table depends on.
     pub fn choice(&self) -> Choice {
         let hidden = if self.matrices == "muon" { Kind::Muon } else { Kind::AdamW };
-        Choice { hidden, decay: self.decay, decay_all: self.decay_all, epsilon: self.epsilon }
+        let deviation = (self.deviation > 0.0).then_some(f64::from(self.deviation));
+        Choice { hidden, decay: self.decay, decay_all: self.decay_all, epsilon: self.epsilon, deviation }
     }
 
     /// What all parameters share.
@@ -253,6 +257,7 @@ impl TrainConfig {
             ("optimiser.epsilon", o.epsilon, 1.0),
             ("optimiser.decay", o.decay, 10.0),
             ("optimiser.clip", o.clip, f32::MAX),
+            ("optimiser.deviation", o.deviation, 10.0),
         ] {
             if !(value >= 0.0 && value <= most) {
                 return refuse(name, value.to_string(), &format!("it must lie between 0 and {most}"));

@@ -66,6 +66,9 @@ pub struct Race {
     /// Highest learning rate
     #[arg(long, default_value_t = 3e-3)]
     pub rate: f64,
+    /// Deviation of the initial matrices, as the peer's; 0: the one that goes with the width
+    #[arg(long, default_value_t = 0.02)]
+    pub deviation: f32,
     /// Rows a step, instead of the size's
     #[arg(long)]
     pub rows: Option<usize>,
@@ -272,6 +275,8 @@ fn race(options: &Race, device: &CpuDevice) -> Result<(), Failure> {
         step_config(&size.shape, rows, plan::rules::micro_rows(rows, seq, device.cpu().threads()))?;
     config.seed = options.seed;
     config.optimiser.decay_all = true;
+    config.optimiser.deviation = options.deviation;
+    config.check()?;
     let mut replica = Replica::new(&config, device)?;
     replica.initialise(config.seed)?;
     let cut = bytes.len() * 9 / 10;
