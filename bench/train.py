@@ -49,7 +49,7 @@ def measure(bench, options, size, folder):
     vocab = json.loads((options.data / "manifest.json").read_text())["tokenizer"]["vocab_size"]
     step = bench.ours("bench", "step", "--size", size, "--shape", f"vocab={vocab}", "--seconds", min(options.seconds, 4),
                       threads=options.threads)[-1]
-    settings = {"width": width, "layers": layers, "heads": heads, "ffn": ffn, "seq": seq, "rows": rows, "micro_rows": rows,
+    settings = {"width": width, "layers": layers, "heads": heads, "ffn": ffn, "seq": seq, "rows": rows,
                 "tied": "false", "max_epochs": 1e9, **dict(pair.split("=", 1) for pair in options.set)}
     sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     tokens = step["tokens_per_s"] * options.seconds
