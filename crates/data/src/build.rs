@@ -79,7 +79,7 @@ pub struct BuildConfig {
     pub keep_duplicates: bool,
     /// A TOML file of rules for what to leave out.
     pub rules: Option<PathBuf>,
-    /// A list of held-out items, made by [`crate::HeldOut`].
+    /// A list of held-out items, as [`crate::HeldOut::open`] reads it.
     pub held_out: Option<PathBuf>,
     /// What to do with documents that hold one.
     pub held_out_action: HeldOutAction,
@@ -238,6 +238,11 @@ pub fn build_until(
         config.held_out.as_deref(),
         config.held_out_action == HeldOutAction::Drop,
     )?;
+    let short = filter.too_short();
+    let notes = short.first().map(|first| {
+        let count = short.len();
+        format!("{count} held-out items are too short to be looked for (fewer than 12 letters); the first is {first}")
+    });
     let mut builder = Builder {
         config,
         total: files.iter().map(|file| file.bytes).sum(),
@@ -245,7 +250,7 @@ pub fn build_until(
         filter,
         stop,
         progress,
-        notes: Vec::new(),
+        notes: notes.into_iter().collect(),
     };
     let tokenizer = builder.tokenizer()?;
     if let Some(reason) = tokenizer.slow_reason() {

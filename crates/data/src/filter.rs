@@ -102,6 +102,11 @@ impl Filter {
         Ok(filter)
     }
 
+    /// Names of held-out items that are too short to be told from ordinary text.
+    pub(crate) fn too_short(&self) -> &[String] {
+        self.heldout.as_ref().map_or(&[], |(items, _)| &items.refused)
+    }
+
     /// Whether there is nothing to check.
     pub(crate) fn is_empty(&self) -> bool {
         self.rules.is_empty() && self.heldout.is_none()

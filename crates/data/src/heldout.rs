@@ -133,6 +133,21 @@ impl HeldOut {
         None
     }
 
+    fn from_lines(path: &Path, text: &str) -> Result<Self> {
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        let mut items = Vec::new();
+        for (number, line) in lines {
+            let place = format!("{}:{}", path.display(), number + 1);
+            let text =
+                item(line).map_err(|what| Error::Config(format!("{place}: no held-out item: {what}")))?;
+            items.push((place, text));
+        }
+        match items.is_empty() {
+            true => Err(Error::Config(format!("{}: it lists no held-out items", path.display()))),
+            false => Ok(HeldOut::from_items(items)),
+        }
+    }
+
     /// Writes the list: a line a piece.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut lines = Vec::new();
@@ -150,15 +165,13 @@ impl HeldOut {
         writeln!(file, "{HEADER}\n{}", lines.join("\n")).map_err(Error::io("write", path))
     }
 
-    /// Reads a list.
+    /// Reads a list: one that was saved, or the items themselves, a line each, plain or as JSON objects
+    /// of which `text`, `question` or `prompt` is the item. Its number is then the item's name.
     pub fn open(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
         let mut lines = text.lines();
         if lines.next() != Some(HEADER) {
-            return Err(Error::Config(format!(
-                "{}: is not a list of held-out items (its first line is not {HEADER:?})",
-                path.display()
-            )));
+            return Self::from_lines(path, &text);
         }
         let mut list = HeldOut::default();
         let mut known: HashMap<String, u32> = HashMap::new();
@@ -174,6 +187,16 @@ impl HeldOut {
         }
         Ok(list)
     }
+}
+
+/// The text of an item's line; the error says what is wrong.
+fn item(line: &str) -> std::result::Result<String, String> {
+    if !line.starts_with('{') {
+        return Ok(line.to_owned());
+    }
+    let object: serde_json::Value = serde_json::from_str(line).map_err(|e| e.to_string())?;
+    let text = ["text", "question", "prompt"].into_iter().find_map(|key| object[key].as_str());
+    text.map(str::to_owned).ok_or("it has none of the texts 'text', 'question', 'prompt'".into())
 }
 
 fn parse_line(line: &str) -> Option<(usize, u64, [u8; 16], &str)> {
@@ -229,8 +252,10 @@ mod tests {
         let list = HeldOut::open(&path).unwrap();
         assert_eq!(list.find_in(&Document::text("", "", ITEM)), Some("q 1"));
         assert!(!fs::read_to_string(&path).unwrap().contains("train"));
-        fs::write(&path, "something else").unwrap();
+        fs::write(&path, "\n").unwrap();
         assert!(HeldOut::open(&path).is_err());
+        fs::write(&path, "{\"question\": \"q\"}\n{\"answer\": \"none\"}").unwrap();
+        assert!(HeldOut::open(&path).err().unwrap().to_string().contains(":2:"));
         fs::write(&path, format!("{HEADER}\n50 zz")).unwrap();
         assert!(HeldOut::open(&path).err().unwrap().to_string().contains(":2:"));
     }

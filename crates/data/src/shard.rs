@@ -227,6 +227,12 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
+    /// See [`kernels::Map::release`].
+    pub(crate) fn release(&self) {
+        self.tokens.release();
+        self.index.release();
+    }
+
     /// Opens and checks `name.tokens` and `name.index`.
     pub(crate) fn open(folder: &Path, name: &str, vocab_size: usize) -> Result<Shard> {
         let safe = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');

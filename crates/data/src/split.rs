@@ -83,6 +83,12 @@ impl Split {
         self.eos
     }
 
+    /// Takes what was read out of resident memory: pages of a mapped file count as the process's until
+    /// then, and a run that reads at random soon has all of them.
+    pub fn release(&self) {
+        self.shards.iter().for_each(Shard::release);
+    }
+
     /// Whether every token has weight 1.
     pub fn uniform(&self) -> bool {
         self.shards.iter().all(|shard| shard.uniform)

@@ -25,6 +25,15 @@ impl Bytes {
         Ok(Bytes::Map(map))
     }
 
+    /// See [`Map::release`].
+    pub(crate) fn release(&self) {
+        match self {
+            Bytes::Map(map) => map.release(),
+            #[cfg(test)]
+            Bytes::Buffer(_) => {}
+        }
+    }
+
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         match self {

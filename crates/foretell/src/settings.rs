@@ -13,8 +13,11 @@ use toml::Value;
 /// Settings that are no options of the verb, in the order in which they apply.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Dotted name and value.
+    /// Dotted name and value: as it was typed, or as TOML where a file has text that would read as
+    /// something else (`budget = "1e14"`).
     pub entries: Vec<(String, String)>,
+    /// Those of them that `--set` gave.
+    pub typed: Vec<String>,
 }
 
 impl Settings {
@@ -33,7 +36,8 @@ impl Settings {
 /// verb, before those that were typed.
 pub fn expand(arguments: impl IntoIterator<Item = OsString>) -> Result<(Vec<OsString>, Settings), String> {
     let mut rest: Vec<OsString> = Vec::new();
-    let mut given: Vec<(String, String)> = Vec::new();
+    let mut given: Vec<(String, Value)> = Vec::new();
+    let mut settings = Settings::default();
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         if argument == "--" {
@@ -59,25 +63,38 @@ pub fn expand(arguments: impl IntoIterator<Item = OsString>) -> Result<(Vec<OsSt
             let (key, value) = pair.ok_or(format!("--set {}: write it as key=value", text.display()))?;
             // `key = value` as in the file; else the value is as it was written, its spaces included.
             let value = if key.ends_with(' ') { value.trim() } else { value };
-            given.push((key.trim().to_string(), value.to_string()));
+            given.push((key.trim().to_string(), Value::String(value.to_string())));
+            settings.typed.push(key.trim().to_string());
         } else {
             rest.push(argument);
         }
     }
     let (at, verb) = find_verb(&rest);
     let mut options = Vec::new();
-    let mut settings = Settings::default();
     for (name, value) in given {
         let long = name.replace('_', "-");
         let option = verb.get_arguments().find(|arg| arg.get_long() == Some(&long));
         match option {
-            None => settings.entries.push((name, value)),
-            Some(option) if option.get_action().takes_values() => {
-                options.extend([format!("--{long}"), value].map(OsString::from));
+            None => {
+                let plain = text(&value);
+                let other = value.is_str() && !settings.typed.contains(&name) && reads_as_no_text(&plain);
+                settings.entries.push((name, if other { value.to_string() } else { plain }));
             }
-            Some(_) if value == "true" => options.push(format!("--{long}").into()),
-            Some(_) if value == "false" => {}
-            Some(_) => return Err(format!("{name} = {value}: it is true or false")),
+            Some(option) if option.get_action().takes_values() => {
+                let values = match &value {
+                    Value::Array(values) if matches!(option.get_action(), clap::ArgAction::Append) => values,
+                    Value::Array(_) => return Err(format!("{name} = {value}: it takes one value")),
+                    value => std::slice::from_ref(value),
+                };
+                for value in values {
+                    options.extend([format!("--{long}"), text(value)].map(OsString::from));
+                }
+            }
+            Some(_) => match text(&value).as_str() {
+                "true" => options.push(format!("--{long}").into()),
+                "false" => {}
+                _ => return Err(format!("{name} = {value}: it is true or false")),
+            },
         }
     }
     rest.splice(at..at, options);
@@ -98,9 +115,18 @@ fn find_verb(arguments: &[OsString]) -> (usize, clap::Command) {
     (at, command)
 }
 
-/// A table as dotted names; a list stands for its elements one after the other if they are options, so
-/// it is written as TOML again.
-fn flatten(prefix: &str, value: &Value, into: &mut Vec<(String, String)>) {
+/// Whether TOML takes a text for a number, a truth value, a date, a list or a quotation.
+fn reads_as_no_text(text: &str) -> bool {
+    format!("x = {text}").parse::<toml::Table>().is_ok()
+}
+
+/// A value as it would be typed.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_string)
+}
+
+/// A table as dotted names.
+fn flatten(prefix: &str, value: &Value, into: &mut Vec<(String, Value)>) {
     match value {
         Value::Table(table) => {
             for (name, value) in table {
@@ -108,8 +134,7 @@ fn flatten(prefix: &str, value: &Value, into: &mut Vec<(String, String)>) {
                 flatten(&name, value, into);
             }
         }
-        Value::String(text) => into.push((prefix.into(), text.clone())),
-        other => into.push((prefix.into(), other.to_string())),
+        other => into.push((prefix.into(), other.clone())),
     }
 }
 
@@ -145,5 +170,25 @@ mod tests {
         flatten("", &Value::Table(table), &mut got);
         let got: Vec<String> = got.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(got, ["a=1", "b.c=x", "b.d=[1, 2]", "b.e.f=true"]);
+    }
+
+    #[test]
+    fn lists_and_texts_of_a_file_are_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.toml");
+        let path = path.to_str().unwrap();
+        std::fs::write(path, "exclude = [\"a b\", \"c\"]\nvocab = 300").unwrap();
+        let (line, _) = expanded(&format!("foretell data build x --config {path}")).unwrap();
+        assert_eq!(line, "foretell data build --exclude a b --exclude c --vocab 300 x");
+        std::fs::write(path, "vocab = [1, 2]").unwrap();
+        assert!(
+            expanded(&format!("foretell data build x --config {path}")).unwrap_err().contains("one value")
+        );
+        std::fs::write(path, "[origin]\nbudget = \"1e14\"\nversion = \"v one\"\n[optimiser]\nclip = 1.0")
+            .unwrap();
+        let (_, entries) = expanded(&format!("foretell train --config {path}")).unwrap();
+        let value = |name: &str| entries.iter().find(|(key, _)| key == name).unwrap().1.as_str();
+        assert_eq!(value("origin.budget"), "\"1e14\"");
+        assert_eq!((value("origin.version"), value("optimiser.clip")), ("v one", "1.0"));
     }
 }

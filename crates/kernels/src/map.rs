@@ -29,6 +29,17 @@ impl Map {
         self.bytes.as_deref().unwrap_or(&[])
     }
 
+    /// Takes the pages that were read out of the process's resident memory. They stay in the system's
+    /// cache, from which the next read maps them again. Does nothing where the system cannot.
+    pub fn release(&self) {
+        #[cfg(unix)]
+        if let Some(bytes) = &self.bytes {
+            // SAFETY: a shared mapping of a file that is only read has the file's bytes again at the next
+            // access, so nobody who holds a slice sees a difference.
+            let _ = unsafe { bytes.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
+    }
+
     /// Little-endian 16-bit numbers from byte `offset` on, `None` unless it is even and inside.
     pub fn as_u16s(&self, offset: usize) -> Option<&[u16]> {
         self.words(offset)

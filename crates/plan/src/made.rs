@@ -78,7 +78,7 @@ pub struct Seconds {
     pub step: f64,
     /// All steps.
     pub training: f64,
-    /// All evaluations and samples.
+    /// All evaluations, without the samples drawn at them.
     pub evaluation: f64,
     /// All checkpoints.
     pub saving: f64,

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant, SystemTime};
 /// Steps in a row that may be passed over.
 const MOST_SKIPPED: u64 = 10;
 
+/// Rows between two releases of mapped pages: at 64 kB a row, which is what systems map at a fault, some 8 MB.
+const RESIDENT_ROWS: u64 = 128;
+
 /// What a run is given.
 pub struct Session<'a> {
     /// What to do.
@@ -206,6 +209,12 @@ impl<'a, 'e> Rank<'a, 'e> {
             let row = first + (number * config.micro_rows) as u64;
             Ok(order.rows(row, config.micro_rows, batch)?)
         })?;
+        // A row maps some pages of a shard; what is resident must not grow with the data.
+        if self.leader.is_some()
+            && self.state.step.is_multiple_of((RESIDENT_ROWS / config.rows as u64).max(1))
+        {
+            self.session.dataset.train().release();
+        }
         let stop = self.leader.is_some() && (self.session.stop)();
         self.state.step += 1;
         let rate = config.schedule.rate(self.state.step, config.steps);

@@ -65,7 +65,8 @@ pub struct Build {
     /// A TOML file of words and patterns to leave out
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
-    /// A list of held-out items; documents that hold one are dropped
+    /// Held-out items, a line each (text, or JSON with `text`, `question` or `prompt`); documents that
+    /// hold one are dropped
     #[arg(long, value_name = "FILE")]
     pub held_out: Option<PathBuf>,
     /// Only name the documents that hold a held-out item

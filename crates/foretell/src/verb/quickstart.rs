@@ -101,21 +101,23 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
     Ok(())
 }
 
-/// An interrupted story goes on only with the options that it was begun with.
+/// An interrupted story goes on only with the options that it was begun with; until the run is begun, those
+/// that its data depends on.
 fn same_story(options: &Options, settings: &Settings) -> Result<(), Failure> {
     let Options { out, budget, bytes, vocab, seed } = options;
-    let mut told = format!("budget = {budget:?}\nbytes = {bytes}\nvocab = {vocab}\nseed = {seed}\n");
+    let data = format!("bytes = {bytes}\nvocab = {vocab}\nseed = {seed}\n");
+    let mut told = format!("{data}budget = {budget:?}\n");
     for (name, value) in &settings.entries {
         told += &format!("{name:?} = {value:?}\n");
     }
     let path = out.join("quickstart.toml");
     match std::fs::read_to_string(&path) {
         Ok(begun) if begun == told => Ok(()),
-        Ok(_) => Err(Failure::Usage(format!(
+        Ok(begun) if out.join("run").exists() || !begun.starts_with(&data) => Err(Failure::Usage(format!(
             "{} was begun with other options, which stand in its quickstart.toml; choose another --out",
             out.display()
         ))),
-        Err(_) => {
+        _ => {
             let files = Files::new();
             files.create_folder(out)?;
             Ok(files.replace(&path, told.as_bytes())?)

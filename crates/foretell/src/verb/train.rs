@@ -51,6 +51,10 @@ pub struct Options {
 
 /// Plans and trains.
 pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<(), Failure> {
+    if let Some(name) = settings.typed.iter().find(|name| name.starts_with("machine.")) {
+        let options = "--threads, --ranks, --isa and --tensorboard";
+        return Err(Failure::Usage(format!("--set {name}: the machine is described by {options}")));
+    }
     let initial = options.init_from.as_deref().map(Model::open).transpose()?;
     let mut config = match &options.budget {
         Some(budget) => planned(options, common, settings, budget, initial.as_ref())?,

@@ -114,6 +114,28 @@ fn a_world_is_the_same_from_the_same_seed_and_can_be_built() {
 }
 
 #[test]
+fn documents_with_held_out_items_are_dropped_or_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let item = "How many herons live by the mill of Tarnwick in spring?";
+    let mut lines: Vec<String> = (0..60).map(|i| format!("{{\"text\": \"A page on heron {i}.\"}}")).collect();
+    lines[17] = format!("{{\"text\": \"Quiz - {}\"}}", item.replace(' ', "  "));
+    fs::write(place("text.jsonl"), lines.join("\n")).unwrap();
+    fs::write(place("items.jsonl"), format!("Too short\n{{\"question\": \"{item}\"}}\n")).unwrap();
+    let (text, items, out) = (place("text.jsonl"), place("items.jsonl"), place("out"));
+    let places = [("text", text.as_path()), ("items", &items), ("out", &out)];
+    let line = "data build {text} --out {out} --tokenizer bytes --held-out {items} --force --json";
+    let dropped = ok(words(line, &places)).summary();
+    assert_eq!(dropped["counts"]["documents"], 59, "{dropped}");
+    assert!(dropped.to_string().contains("held-out item"), "{dropped}");
+    let shown = ok(words(&line.replace(" --json", ""), &places));
+    assert!(format!("{shown:?}").contains("too short"), "{shown:?}");
+    let reported = ok(words(&format!("{line} --report-held-out"), &places)).summary();
+    assert_eq!(reported["counts"]["documents"], 60, "{reported}");
+    assert!(reported.to_string().contains("items.jsonl:2"), "{reported}");
+}
+
+#[test]
 fn bad_input_of_build_is_refused() {
     let World { text, data, .. } = world();
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! `quickstart`: the story, its rest after an interruption, and what it refuses.
 
-use crate::common::{World, contents, ok, refused, words, world};
+use crate::common::{World, contents, foretell, ok, refused, words, world};
 use std::fs;
 
 const SMALL: &str = "--bytes 200000 --vocab 300 --set width=16 --set layers=1 --set steps=10 --set eval_tokens=1000 --set seq=96";
@@ -11,6 +11,9 @@ fn the_story_is_told_once_and_its_rest_again() {
     let out = folder.path().join("story");
     let places = [("out", out.as_path())];
     let line = format!("quickstart --out {{out}} {SMALL}");
+    // What cannot be afforded can be asked for again with less.
+    let dear = foretell(words(&format!("{line} --budget 1e6"), &places));
+    assert_eq!((dear.code, out.join("run").exists()), (Some(2), false), "{dear:?}");
     let ended = ok(words(&line, &places));
     for part in ["1. ", "2. ", "3. ", "4. ", "5. "] {
         assert!(ended.stderr.lines().any(|line| line.starts_with(part)), "{part}: {ended:?}");

@@ -159,6 +159,7 @@ fn bad_input_is_refused() {
         ("train --config {toml} --out {out} --threads 0", "--threads"),
         ("train --config {toml} --out {out} --threads 99999999999999999999", "--threads"),
         ("train --config {toml} --out {out} --isa sse9", "sse9"),
+        ("train --config {toml} --out {out} --set machine.tensorboard=true", "--tensorboard"),
         ("train --config {toml} --out {out} --set colour=red", "colour"),
         ("train --config {toml} --out {out} --set optimiser=1", "optimiser"),
         ("train --config {toml} --out {out} --set data.hash=00", "hash"),
