@@ -12,10 +12,25 @@ pub(crate) struct Publication {
     target: PathBuf,
     folder: PathBuf,
     done: bool,
+    /// The mark, locked for as long as somebody writes here, however that ends.
+    _lock: File,
 }
 
 /// Marks a folder as ours to remove, should it be found half-written.
 const MARK: &str = ".foretell-unfinished";
+
+/// Refuses a folder that another process is building. Where files cannot be locked, nothing is known of others.
+fn lock(mark: &File, target: &Path) -> Result<()> {
+    match mark.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => {
+            let target = target.display();
+            Err(Error::Config(format!(
+                "{target} is being built by another process; wait for it, or choose another"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
 
 impl Publication {
     /// Makes the folder to write into. A target that exists is refused unless it is empty, or `force` is
@@ -50,15 +65,17 @@ impl Publication {
         let folder = parent.join(hidden);
         if folder.exists() {
             // Left by a build that was killed.
-            if !folder.join(MARK).is_file() {
+            let Ok(mark) = File::open(folder.join(MARK)) else {
                 return Err(Error::Exists { path: folder });
-            }
+            };
+            lock(&mark, target)?;
             fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
         }
         fs::create_dir(&folder).map_err(Error::io("create the folder", &folder))?;
-        let publication = Publication { target: target.to_path_buf(), folder, done: false };
-        publication.write(MARK, b"")?;
-        Ok(publication)
+        let mark = folder.join(MARK);
+        let mark = File::create(&mark).map_err(Error::io("create", &mark))?;
+        lock(&mark, target)?;
+        Ok(Publication { target: target.to_path_buf(), folder, done: false, _lock: mark })
     }
 
     /// Where to write.
@@ -132,4 +149,28 @@ fn sync_folder(folder: &Path) -> Result<()> {
     #[cfg(not(unix))]
     let _ = folder;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_do_not_build_the_same_folder_and_one_that_was_left_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("data");
+        let first = Publication::begin(&target, false).unwrap();
+        let refused = Publication::begin(&target, false).err().unwrap().to_string();
+        assert!(refused.contains("another process"), "{refused}");
+        first.write("kept", b"1").unwrap();
+        first.publish().unwrap();
+        assert!(target.join("kept").is_file());
+
+        let left = folder.path().join(".other.unfinished");
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join(MARK), "").unwrap();
+        fs::write(left.join("half"), "").unwrap();
+        Publication::begin(&folder.path().join("other"), false).unwrap().publish().unwrap();
+        assert!(!folder.path().join("other/half").exists());
+    }
 }

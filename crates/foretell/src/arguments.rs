@@ -70,3 +70,17 @@ pub enum Verb {
     /// Completions for a shell
     Completions(verb::completions::Options),
 }
+
+/// A path at which something is made, or that is recorded: one that ends in `..` names what is there already by
+/// another name, and one that is not UTF-8 cannot be written down.
+pub fn path() -> impl clap::builder::TypedValueParser<Value = std::path::PathBuf> {
+    use clap::builder::TypedValueParser;
+    clap::builder::OsStringValueParser::new().try_map(|text| {
+        let path = std::path::PathBuf::from(text);
+        match path.components().next_back() {
+            Some(std::path::Component::ParentDir) => Err("it ends in '..'; give the folder's own name"),
+            _ if path.to_str().is_none() => Err("it is not UTF-8, so no record could name it"),
+            _ => Ok(path),
+        }
+    })
+}

@@ -168,7 +168,8 @@ mod tests {
         let table: toml::Table = "a = 1\n[b]\nc = 'x'\nd = [1, 2]\n[b.e]\nf = true".parse().unwrap();
         let mut got = Vec::new();
         flatten("", &Value::Table(table), &mut got);
-        let got: Vec<String> = got.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let got: Vec<String> =
+            got.into_iter().map(|(name, value)| format!("{name}={}", text(&value))).collect();
         assert_eq!(got, ["a=1", "b.c=x", "b.d=[1, 2]", "b.e.f=true"]);
     }
 

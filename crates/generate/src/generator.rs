@@ -223,13 +223,14 @@ impl Generator {
         for (i, request) in requests.into_iter().enumerate() {
             index.insert(self.submit(request)?, i);
         }
+        let mut broken = false;
         while !self.is_idle() {
             for update in self.step(params, tokenizer)? {
                 let Some(&i) = index.get(&update.id) else {
                     continue;
                 };
                 completions[i].extend(&update);
-                if each(i, &update).is_break() {
+                if each(i, &update).is_break() && !std::mem::replace(&mut broken, true) {
                     index.keys().for_each(|&id| self.cancel(id));
                 }
                 if update.finish == Some(Finish::NotFinite) {
@@ -244,7 +245,8 @@ impl Generator {
     }
 
     fn drop_cancelled(&mut self) -> Vec<Update> {
-        let cancelled = std::mem::take(&mut self.cancelled);
+        let mut cancelled = std::mem::take(&mut self.cancelled);
+        cancelled.sort_unstable();
         let mut updates = Vec::new();
         let mut end = |sequence: &mut Sequence| {
             let mut text = String::new();
@@ -253,13 +255,13 @@ impl Generator {
             updates.push(Update { id: sequence.id, token: None, logprob: None, text, finish });
         };
         for place in &mut self.running {
-            if let Some(sequence) = place.as_mut().filter(|s| cancelled.contains(&s.id)) {
+            if let Some(sequence) = place.as_mut().filter(|s| cancelled.binary_search(&s.id).is_ok()) {
                 end(sequence);
                 *place = None;
             }
         }
         self.waiting.retain_mut(|sequence| {
-            let gone = cancelled.contains(&sequence.id);
+            let gone = cancelled.binary_search(&sequence.id).is_ok();
             if gone {
                 end(sequence);
             }

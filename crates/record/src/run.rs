@@ -62,6 +62,18 @@ impl Run {
     }
 }
 
+/// Removes the files that the beginning of a run makes, and nothing else. What cannot be removed is an error
+/// already told.
+fn remove_own(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let own = ["run.toml", "run.part", "lock", "metrics.jsonl", "samples.jsonl"].contains(&name.as_str());
+        if own || name.starts_with("events.out.tfevents.") {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// A run's folder, locked and written.
 #[derive(Debug)]
 pub struct RunWriter {
@@ -85,9 +97,10 @@ impl RunWriter {
             files.replace(&path.join("run.toml"), config.as_bytes())?;
             Ok(RunWriter { run: Run { path: path.into() }, files, found: !fresh, _lock: lock })
         })();
-        if made.is_err() && fresh {
-            // A folder of nothing but a lock; it does no harm if it stays.
-            let _ = fs::remove_dir_all(path);
+        // One that another process locked meanwhile is its run.
+        if fresh && matches!(&made, Err(error) if !matches!(error, Error::Locked { .. })) {
+            remove_own(path);
+            let _ = fs::remove_dir(path);
         }
         made
     }
@@ -120,10 +133,9 @@ impl RunWriter {
         if recorded("metrics.jsonl") || self.run.checkpoints().exists() {
             return;
         }
-        // What cannot be removed is an error already told; `create` took the folder only if it was empty.
-        let _ = fs::remove_dir_all(&self.run.path);
-        if self.found {
-            let _ = fs::create_dir(&self.run.path);
+        remove_own(&self.run.path);
+        if !self.found {
+            let _ = fs::remove_dir(&self.run.path);
         }
     }
 

@@ -165,6 +165,7 @@ fn step(options: &Step, device: &CpuDevice) -> Result<(), Failure> {
     let by_rule = plan::rules::micro_rows(size.rows, size.shape.seq, device.cpu().threads());
     let micro_rows = micro_rows.unwrap_or(by_rule);
     let config = step_config(&size.shape, size.rows, micro_rows)?;
+    config.check().map_err(|e| Failure::Usage(e.to_string()))?;
     let begin = Instant::now();
     let mut watch = Stopwatch::new(&config, device)?;
     watch.step()?;

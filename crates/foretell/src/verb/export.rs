@@ -25,7 +25,7 @@ pub struct Options {
     #[arg(long, default_value = "f32")]
     pub dtype: DType,
     /// File or folder to write
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = crate::arguments::path())]
     pub out: PathBuf,
     /// Replace what is there
     #[arg(long)]
@@ -61,15 +61,19 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     }
     replaceable(options)?;
     let model = Model::open(&options.model)?;
-    let fresh = make_parent(&options.out)?;
     let beside = beside(&options.out);
+    if beside.exists() {
+        let path = beside.display();
+        return Err(anyhow!("{path} is in the way, perhaps of an export that was killed; remove it").into());
+    }
+    let fresh = make_parent(&options.out)?;
     let written = match options.to {
         Format::Gguf => write_gguf(&model, options.dtype, &beside),
         Format::Safetensors => write_folder(&model, options.dtype, &beside),
     };
     let placed = written.and_then(|()| {
         let named = || format!("cannot write {}", options.out.display());
-        if options.out.is_dir() {
+        if options.force && options.out.is_dir() {
             fs::remove_dir_all(&options.out).with_context(named)?;
         }
         Ok(fs::rename(&beside, &options.out).with_context(named)?)

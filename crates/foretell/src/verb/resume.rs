@@ -11,6 +11,7 @@ use train::TrainConfig;
 #[command(after_help = "Example:\n  foretell resume runs/first")]
 pub struct Options {
     /// Folder of the run
+    #[arg(value_parser = crate::arguments::path())]
     pub run: PathBuf,
     /// Where its data is now, if it was moved
     #[arg(long, value_name = "DATA")]

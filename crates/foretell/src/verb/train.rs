@@ -30,13 +30,13 @@ learning_rate warmup_steps eval_tokens evals tokens_per_parameter max_epochs, an
 run.toml by its dotted name (seed, optimiser.decay, schedule.kind, samples.prompts, …).")]
 pub struct Options {
     /// A folder made by `data build`
-    #[arg(long, value_name = "DATA")]
+    #[arg(long, value_name = "DATA", value_parser = crate::arguments::path())]
     pub data: Option<PathBuf>,
     /// How much: a time (20m), FLOP (1e14), or a size (N=1e6,D=2e7)
     #[arg(long, value_name = "BUDGET")]
     pub budget: Option<String>,
     /// Folder of the run
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", value_parser = crate::arguments::path())]
     pub out: PathBuf,
     /// Begin with the weights of this model (weights only)
     #[arg(long, value_name = "MODEL")]
@@ -165,6 +165,12 @@ fn stated(options: &Options, settings: &Settings) -> Result<TrainConfig, Failure
         .map_err(|e| Failure::Usage(format!("{e}\n(without --budget, all of run.toml must be given)")))?;
     if let Some(data) = &options.data {
         config.data.path.clone_from(data);
+    }
+    if options.init_from.is_none() && !config.origin.init_from.is_empty() {
+        let from = &config.origin.init_from;
+        return Err(Failure::Usage(format!(
+            "that run began with the weights of {from}: pass --init-from {from}, or --set origin.init_from= for random ones"
+        )));
     }
     Ok(config)
 }

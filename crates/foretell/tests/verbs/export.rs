@@ -31,6 +31,22 @@ fn every_type_of_number_is_written_and_read_again() {
 }
 
 #[test]
+fn a_path_that_means_another_folder_touches_nothing() {
+    let World { run, .. } = world();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mine"), "mine").unwrap();
+    fs::create_dir(folder.path().join("hf.part")).unwrap();
+    let places = [("run", run.as_path()), ("folder", folder.path())];
+    let lines = [
+        ("export {run} --to gguf --out {folder}/new/..", "'..'"),
+        ("export {run} --to safetensors --out {folder}/new/..", "'..'"),
+        ("export {run} --to safetensors --out {folder}/hf", "hf.part"),
+    ];
+    refused(folder.path(), &places, &lines);
+    assert!(folder.path().join("mine").is_file() && folder.path().join("hf.part").is_dir());
+}
+
+#[test]
 fn what_is_there_is_replaced_on_request_only() {
     let World { run, .. } = world();
     let folder = tempfile::tempdir().unwrap();

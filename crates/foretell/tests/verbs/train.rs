@@ -149,6 +149,8 @@ fn bad_input_is_refused() {
         ("train --config {toml} --out {empty}/below", "empty"),
         ("train --config {toml} --out /dev/full", "/dev/full"),
         ("train --config {toml} --out /proc/run", "/proc/run"),
+        ("train --config {toml} --out {out}/..", "'..'"),
+        ("train --config {toml} --out {out} --set origin.init_from=elsewhere", "--init-from elsewhere"),
         ("train --config {toml} --out {out} --init-from {missing}", "missing"),
         ("train --config {toml} --out {out} --init-from {nothing}", "nothing"),
         ("train --config {toml} --out {out} --init-from {garbage}", "garbage"),
