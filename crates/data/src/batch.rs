@@ -42,21 +42,6 @@ impl Batch {
         }
     }
 
-    /// Makes this a copy of another; allocates only to grow.
-    pub fn copy_from(&mut self, other: &Batch) {
-        (self.rows, self.seq) = (other.rows, other.seq);
-        for (to, from) in [
-            (&mut self.tokens, &other.tokens),
-            (&mut self.targets, &other.targets),
-            (&mut self.positions, &other.positions),
-            (&mut self.lo, &other.lo),
-            (&mut self.hi, &other.hi),
-        ] {
-            to.clone_from(from);
-        }
-        self.weights.clone_from(&other.weights);
-    }
-
     /// Makes room; allocates only to grow.
     pub(crate) fn shape(&mut self, rows: usize, seq: usize) {
         self.rows = rows;

@@ -51,8 +51,6 @@ pub struct Request<'a> {
     pub settings: &'a Settings,
     /// What on.
     pub corpus: &'a Corpus,
-    /// Threads that will run it: each has a micro-batch of its own, if there are rows enough.
-    pub threads: usize,
     /// Changes to the configuration that the rules make: seed, optimiser, schedule, machine.
     pub adjust: &'a dyn Adjust,
     /// Bytes of memory that may be used.
@@ -148,7 +146,7 @@ impl Plan {
         let mut correction = 1.0;
         for attempt in 0.. {
             let candidate = choose(request, probe, &shapes, correction)?;
-            let mut config = configuration(request, &candidate)?;
+            let mut config = configuration(request, probe.threads, &candidate)?;
             let memory = Memory::of(&config, device.cpu().threads())?;
             check_memory(&memory, request.available)?;
             let estimate = probe.step_seconds(&config)?;
@@ -168,7 +166,7 @@ impl Plan {
                 }
                 // With the rows that were timed.
                 let rows = Some(config.rows);
-                config = configuration(request, &Candidate { tokens, rows, ..candidate })?;
+                config = configuration(request, probe.threads, &Candidate { tokens, rows, ..candidate })?;
                 return finish(request, probe, config, &candidate.shape, memory, step);
             }
             return finish(request, probe, config, &candidate.shape, memory, step);
@@ -247,7 +245,7 @@ fn choose(request: &Request<'_>, probe: &Probe, shapes: &[Shape], correction: f6
                 if bound > seconds && least.is_some() {
                     continue;
                 }
-                let config = configuration(request, &candidate)?;
+                let config = configuration(request, probe.threads, &candidate)?;
                 let step = probe.step_seconds(&config)? * correction;
                 let total = step * config.steps as f64 * (1.0 + EVAL_SHARE + 0.02)
                     + evaluation_seconds(&config, step);
@@ -270,13 +268,12 @@ fn choose(request: &Request<'_>, probe: &Probe, shapes: &[Shape], correction: f6
     }
 }
 
-/// The configuration that the rules make of a candidate.
-fn configuration(request: &Request<'_>, candidate: &Candidate) -> Result<TrainConfig> {
+/// The configuration that the rules make of a candidate for so many threads.
+fn configuration(request: &Request<'_>, threads: usize, candidate: &Candidate) -> Result<TrainConfig> {
     let (settings, corpus, shape) = (request.settings, request.corpus, &candidate.shape);
     let tokens = candidate.tokens;
     let rows = settings.rows.or(candidate.rows).unwrap_or_else(|| rules::rows(tokens, shape.seq));
-    let micro_rows =
-        settings.micro_rows.unwrap_or_else(|| rules::micro_rows(rows, shape.seq, request.threads));
+    let micro_rows = settings.micro_rows.unwrap_or_else(|| rules::micro_rows(rows, shape.seq, threads));
     let step_tokens = (rows * shape.seq) as f64;
     let steps = settings.steps.unwrap_or_else(|| ((tokens / step_tokens).round() as u64).max(1));
     let flops = shape.flops_per_token() * steps as f64 * step_tokens;

@@ -66,7 +66,10 @@ impl Stopwatch {
         let made = &self.batch;
         self.replica.gradient_with(
             &|_, batch| {
-                batch.copy_from(made);
+                // A lane keeps its batch from step to step.
+                if batch.rows == 0 {
+                    *batch = made.clone();
+                }
                 Ok(())
             },
             each,

@@ -4,14 +4,16 @@
 //! Lanes run side by side and meet once a step. Threads that share the loops of every operation
 //! would meet hundreds of times, and pass activations from one core's cache to another's.
 
-use crate::reduce::Numbers;
+use crate::reduce::{Numbers, add};
 use crate::replica::upload;
 use crate::{Error, Result, TrainConfig};
 use data::Batch;
-use engine::update::add_into;
 use engine::{CpuDevice, Data, Device, Executable, Layout, Store, Value};
 use model::gpt::TrainGraph;
 use std::sync::Arc;
+
+/// Makes the micro-batch of a number, counted from the rank's first; what a lane was given before is still there.
+pub type Fill<'a> = dyn Fn(usize, &mut Batch) -> Result<()> + Sync + 'a;
 
 /// Lanes of a rank with so many threads: a power of two that divides the number of its micro-batches.
 pub fn lanes(config: &TrainConfig, threads: usize) -> usize {
@@ -95,7 +97,7 @@ impl Lane {
         &mut self,
         params: &Store,
         first: usize,
-        fill: &(dyn Fn(usize, &mut Batch) -> Result<()> + Sync),
+        fill: &Fill<'_>,
         each: &mut dyn FnMut(&str),
     ) -> Result<()> {
         for number in 0..self.count {
@@ -151,11 +153,4 @@ impl Lane {
     pub(crate) fn give_back(&mut self, store: Store) {
         self.spare.push(store);
     }
-}
-
-/// `into += from`, gradients and numbers.
-pub(crate) fn add(device: &CpuDevice, into: &mut (Store, Numbers), from: &(Store, Numbers)) -> Result<()> {
-    add_into(device.cpu(), &mut into.0, &from.0)?;
-    into.1.iter_mut().zip(from.1).for_each(|(a, b)| *a += b);
-    Ok(())
 }

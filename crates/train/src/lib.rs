@@ -25,7 +25,7 @@ pub use config::{
 pub use error::{Error, Result};
 pub use evaluate::{Evaluator, Held};
 pub use events::{EvalLine, Events, Quiet, SampleLine, StepLine};
-pub use lane::lanes;
+pub use lane::{Fill, lanes};
 pub use memory::{Memory, step_flops};
 pub use reduce::{InProcess, Numbers, Reduce, Solo};
 pub use replica::{Replica, Stepped, upload};

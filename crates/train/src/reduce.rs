@@ -3,13 +3,20 @@
 //! Ranks stand at the leaves of a binary tree above the trees of their micro-batches, so that the sum
 //! is the same, bit by bit, for any number of ranks.
 
-use crate::lane::add;
 use crate::{Error, Result};
+use engine::update::add_into;
 use engine::{CpuDevice, Store};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What is summed beside the gradients: weighted loss, weight, wish to stop.
 pub type Numbers = [f64; 3];
+
+/// `into += from`, gradients and numbers.
+pub(crate) fn add(device: &CpuDevice, into: &mut (Store, Numbers), from: &(Store, Numbers)) -> Result<()> {
+    add_into(device.cpu(), &mut into.0, &from.0)?;
+    into.1.iter_mut().zip(from.1).for_each(|(a, b)| *a += b);
+    Ok(())
+}
 
 /// A rank's way to the others.
 pub trait Reduce: Send {

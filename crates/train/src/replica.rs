@@ -1,7 +1,7 @@
 //! One rank's copy of the model and what a step does to it: forward and backward over micro-batches
 //! in lanes, the sum over them, the update.
 
-use crate::lane::Lane;
+use crate::lane::{Fill, Lane};
 use crate::reduce::Reduce;
 use crate::{Result, TrainConfig};
 use data::Batch;
@@ -113,17 +113,13 @@ impl Replica {
     }
 
     /// Forward and backward over all micro-batches of the rank: `fill` makes the one of a number, from 0.
-    pub fn gradient(&mut self, fill: &(dyn Fn(usize, &mut Batch) -> Result<()> + Sync)) -> Result<()> {
+    pub fn gradient(&mut self, fill: &Fill<'_>) -> Result<()> {
         self.gradient_with(fill, &mut |_| ())
     }
 
     /// As [`Replica::gradient`], calling `each` with the name of every operation of the first lane after
     /// it, and of every level of the tree above the lanes.
-    pub fn gradient_with(
-        &mut self,
-        fill: &(dyn Fn(usize, &mut Batch) -> Result<()> + Sync),
-        each: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<()> {
+    pub fn gradient_with(&mut self, fill: &Fill<'_>, each: &mut (dyn FnMut(&str) + Send)) -> Result<()> {
         let (lanes, params) = (&self.lanes, &self.params);
         let (each, failed) = (Mutex::new(each), Mutex::new(None));
         self.device.cpu().pool().for_each(lanes.len(), |number| {

@@ -159,14 +159,8 @@ pub fn make(
     let fields = apply(settings, &mut fixed)?;
     let adjust = Fields { fields, init: init.cloned() };
     let probe = Probe::measure(device)?;
-    let request = Request {
-        budget,
-        settings: &fixed,
-        corpus,
-        adjust: &adjust,
-        threads: device.cpu().threads(),
-        available: machine::available(),
-    };
+    let request =
+        Request { budget, settings: &fixed, corpus, adjust: &adjust, available: machine::available() };
     let mut plan = Plan::make(&request, &probe, device).map_err(usage)?;
     plan.config.origin.version = machine::version();
     Ok(plan)
