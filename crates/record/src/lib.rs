@@ -15,6 +15,7 @@ mod error;
 mod files;
 mod metrics;
 mod run;
+mod table;
 mod tensorboard;
 
 pub use checkpoint::{Checkpoint, CheckpointWriter, Manifest};
@@ -22,4 +23,5 @@ pub use error::{Error, Result};
 pub use files::{FileWriter, Files};
 pub use metrics::{MetricsWriter, read_metrics};
 pub use run::{Run, RunWriter};
+pub use table::{Row, Table};
 pub use tensorboard::EventWriter;

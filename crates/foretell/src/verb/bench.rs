@@ -1,5 +1,6 @@
 //! `bench`: figures of this program on this machine, as JSON.
 
+use super::bench_predict;
 use crate::arguments::Common;
 use crate::{Failure, machine, output};
 use anyhow::{Context, anyhow};
@@ -25,6 +26,8 @@ pub enum Verb {
     Step(Step),
     /// Bits a byte against time on a file of bytes, in the recipe of the PyTorch peer
     Race(Race),
+    /// Foretell other people's runs from their cheaper ones
+    Predict(bench_predict::Options),
 }
 
 /// Options of `bench step`.
@@ -79,8 +82,12 @@ pub struct Race {
 
 /// Measures.
 pub fn run(verb: &Verb, common: &Common) -> Result<(), Failure> {
+    if let Verb::Predict(options) = verb {
+        return bench_predict::run(options, common);
+    }
     let device = machine::device(common)?;
     match verb {
+        Verb::Predict(_) => Ok(()),
         Verb::Probe => {
             #[derive(Serialize)]
             struct Line {

@@ -1,0 +1,145 @@
+//! How far off these runs would have been about one another: the dearest are hidden, and foretold from
+//! those that cost so many times less.
+
+use crate::{Foresight, Run};
+use serde::{Deserialize, Serialize};
+
+/// How many times dearer the hidden run is than the dearest that foretells it.
+pub const REACHES: [f64; 3] = [10.0, 30.0, 100.0];
+
+/// Hidden runs a reach, at most: the dearest.
+const HIDDEN: usize = 8;
+
+/// How many back-tests' worth of evidence says that intervals need no widening.
+const PRIOR: f64 = 8.0;
+
+/// Intervals are never made narrower than this, nor wider.
+const BOUNDS: (f64, f64) = (0.9, 3.0);
+
+/// A hidden run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackTest {
+    /// How many times dearer than the runs that foretold it.
+    pub reach: f64,
+    /// Runs that foretold it.
+    pub runs: usize,
+    /// The hidden run.
+    pub run: Run,
+    /// What was foretold.
+    pub predicted: f64,
+    /// `predicted / loss − 1`.
+    pub error: f64,
+    /// Share of the prediction's distribution below the outcome.
+    pub below: f64,
+    /// Whether the 90 % interval held it.
+    pub in90: bool,
+}
+
+/// Back-tests of a family of runs; none where too few would be left.
+pub fn backtest(runs: &[Run]) -> Vec<BackTest> {
+    let mut dearest: Vec<&Run> = runs.iter().collect();
+    dearest.sort_by(|a, b| b.flops.total_cmp(&a.flops));
+    let mut tests = Vec::new();
+    for reach in REACHES {
+        for hidden in dearest.iter().take(HIDDEN) {
+            let known: Vec<Run> =
+                runs.iter().filter(|run| run.flops <= hidden.flops / reach * (1.0 + 1e-6)).copied().collect();
+            let Ok(foresight) = Foresight::new(&known) else { continue };
+            let target = hidden.target();
+            let (Ok(prediction), Ok(below)) =
+                (foresight.predict(&target), foresight.below(&target, hidden.loss))
+            else {
+                continue;
+            };
+            tests.push(BackTest {
+                reach,
+                runs: known.len(),
+                run: **hidden,
+                predicted: prediction.loss,
+                error: prediction.loss / hidden.loss - 1.0,
+                below,
+                in90: prediction.intervals[1].holds(hidden.loss),
+            });
+        }
+    }
+    tests
+}
+
+/// The factor for intervals that these back-tests suggest: the root mean square of their errors in
+/// deviations, drawn towards one as if some back-tests more had been exactly as foretold.
+///
+/// Back-tests of one ladder are not independent, so those of one reach count as at most two.
+pub fn widening(tests: &[BackTest]) -> f64 {
+    let (mut sum, mut count) = (PRIOR, PRIOR);
+    for reach in REACHES {
+        let squares: Vec<f64> = tests
+            .iter()
+            .filter(|test| test.reach == reach)
+            .map(|test| deviations(test.below).powi(2))
+            .collect();
+        if squares.is_empty() {
+            continue;
+        }
+        let weight = (squares.len() as f64).min(2.0);
+        sum += weight * squares.iter().sum::<f64>() / squares.len() as f64;
+        count += weight;
+    }
+    (sum / count).sqrt().clamp(BOUNDS.0, BOUNDS.1)
+}
+
+/// The point of the standard normal distribution below which a share lies, at most four away.
+fn deviations(share: f64) -> f64 {
+    let (mut low, mut high) = (-4.0f64, 4.0f64);
+    for _ in 0..60 {
+        let middle = 0.5 * (low + high);
+        match 0.5 * libm::erfc(-middle * std::f64::consts::FRAC_1_SQRT_2) < share {
+            true => low = middle,
+            false => high = middle,
+        }
+    }
+    0.5 * (low + high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn test(below: f64, reach: f64) -> BackTest {
+        let run = Run { parameters: 1.0, tokens: 1.0, flops: 1.0, loss: 1.0 };
+        BackTest { reach, runs: 9, run, predicted: 1.0, error: 0.0, below, in90: true }
+    }
+
+    #[test]
+    fn good_back_tests_leave_intervals_and_bad_ones_widen_them() {
+        assert_eq!(widening(&[]), 1.0);
+        // One deviation off, each: exactly as wide as foretold.
+        let fair: Vec<_> = REACHES.iter().map(|reach| test(0.158_655_253_931_457_05, *reach)).collect();
+        assert!((widening(&fair) - 1.0).abs() < 1e-9);
+        let bad: Vec<_> =
+            REACHES.iter().flat_map(|reach| [test(0.999, *reach), test(0.999, *reach)]).collect();
+        assert!(widening(&bad) > 2.0);
+        let lucky: Vec<_> = REACHES.iter().flat_map(|reach| vec![test(0.5, *reach); 8]).collect();
+        assert_eq!(widening(&lucky), BOUNDS.0);
+    }
+
+    #[test]
+    fn only_cheaper_runs_foretell_a_hidden_one() {
+        let mut runs = Vec::new();
+        for size in 0..10 {
+            for ratio in [20.0, 40.0] {
+                let n = 1e6 * 2f64.powi(size);
+                let loss = 1.0 + 2.0 * (n / 1e6f64).powf(-0.3) + (n * ratio / 2e7).powf(-0.3);
+                runs.push(Run { parameters: n, tokens: n * ratio, flops: 6.0 * n * n * ratio, loss });
+            }
+        }
+        let tests = backtest(&runs);
+        assert!(tests.len() >= 20);
+        for test in &tests {
+            assert_eq!(
+                test.runs,
+                runs.iter().filter(|run| run.flops * test.reach <= test.run.flops * (1.0 + 1e-6)).count()
+            );
+            assert!(test.error.abs() < 0.03 && test.in90, "{test:?}");
+        }
+    }
+}

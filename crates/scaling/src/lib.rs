@@ -1,0 +1,26 @@
+//! From finished runs to the loss of one that nobody has paid for yet.
+//!
+//! Rows of (N, D, C, loss) come in, from anywhere; laws, predictions with intervals, back-tests and
+//! refusals come out. Nothing here opens a file, reads a clock or draws a random number: the same rows give
+//! the same bits.
+//!
+//! Read [`Run`], then [`law`] (what a loss is taken to be), [`foresight`] (the prediction, and why it
+//! averages over laws instead of choosing one), [`backtest`] (how far off it was where the outcome is
+//! known), [`support`] (when it says no) and [`capability`] (shares of questions instead of losses).
+#![forbid(unsafe_code)]
+
+pub mod backtest;
+pub mod capability;
+mod error;
+pub mod foresight;
+pub mod law;
+mod minimise;
+mod mixture;
+mod run;
+mod squares;
+pub mod support;
+
+pub use error::{Error, Result};
+pub use foresight::{Foresight, Prediction};
+pub use mixture::{Interval, LEVELS};
+pub use run::{Run, Target};
