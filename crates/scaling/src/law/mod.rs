@@ -10,7 +10,7 @@ mod compute;
 mod coupled;
 mod joint;
 
-pub use compute::ComputeLaw;
+pub use compute::{ComputeLaw, frontier};
 pub use coupled::CoupledLaw;
 pub use joint::JointLaw;
 
