@@ -64,6 +64,10 @@ pub enum Verb {
     Score(verb::score::Options),
     /// Write a model as GGUF or safetensors
     Export(verb::export::Options),
+    /// Foretell the loss of a run from finished ones, with intervals
+    Predict(verb::predict::Options),
+    /// Hold predictions against their outcomes
+    Verify(verb::verify::Options),
     /// Measure this machine and this program
     #[command(subcommand)]
     Bench(verb::bench::Verb),

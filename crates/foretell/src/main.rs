@@ -9,6 +9,7 @@ mod failure;
 mod machine;
 mod output;
 mod progress;
+mod runs;
 mod settings;
 mod signals;
 mod verb;
@@ -52,6 +53,8 @@ fn run(arguments: Arguments, settings: settings::Settings) -> Result<(), Failure
         Verb::Sample(options) => verb::sample::run(options, common),
         Verb::Score(options) => verb::score::run(options, common),
         Verb::Export(options) => verb::export::run(options, common),
+        Verb::Predict(options) => verb::predict::run(options, common),
+        Verb::Verify(options) => verb::verify::run(options, common),
         Verb::Bench(verb) => verb::bench::run(verb, common),
         Verb::Completions(options) => verb::completions::run(options),
     }

@@ -14,6 +14,7 @@ mod checkpoint;
 mod error;
 mod files;
 mod metrics;
+mod registry;
 mod run;
 mod table;
 mod tensorboard;
@@ -22,6 +23,12 @@ pub use checkpoint::{Checkpoint, CheckpointWriter, Manifest};
 pub use error::{Error, Result};
 pub use files::{FileWriter, Files};
 pub use metrics::{MetricsWriter, read_metrics};
+pub use registry::{Entry, Registry};
 pub use run::{Run, RunWriter};
 pub use table::{Row, Table};
 pub use tensorboard::EventWriter;
+
+/// The hash that records name a file's content by: BLAKE3, in hexadecimal.
+pub fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}

@@ -1,0 +1,259 @@
+//! `predict`: the loss of a run that nobody has paid for yet, from finished ones.
+
+use crate::arguments::Common;
+use crate::runs::{self, Columns};
+use crate::{Failure, machine, output};
+use anyhow::{Context, anyhow};
+use plan::Budget;
+use record::{Entry, Registry};
+use scaling::backtest::{BackTest, REACHES, backtest, widening};
+use scaling::law::{ComputeLaw, CoupledLaw, JointLaw, Law};
+use scaling::{Foresight, Interval, Prediction, Run, Target, support};
+use serde::Serialize;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Options of `predict`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  foretell predict --log runs.csv --budget N=7e9,D=1.4e11
+  foretell predict --log sweep.jsonl --columns params=N,tokens=D,loss=val --budget 1e22 --register")]
+pub struct Options {
+    /// Finished runs of one family: CSV, or JSONL with an object a line
+    #[arg(long, value_name = "FILE")]
+    pub log: PathBuf,
+    /// Which column is what: params, tokens, loss, flops (or 6·N·D is taken), run (rows of a curve)
+    #[arg(long, value_name = "ROLE=COLUMN,…", default_value = "", hide_default_value = true)]
+    pub columns: String,
+    /// The run to foretell: a size (N=7e9,D=1.4e11), or FLOP (1e22) spent as the law says is best
+    #[arg(long, value_name = "BUDGET")]
+    pub budget: String,
+    /// Write the prediction into the registry, before its outcome is known
+    #[arg(long)]
+    pub register: bool,
+    /// The registry
+    #[arg(long, value_name = "FILE", default_value = "predictions.jsonl", value_parser = crate::arguments::path())]
+    pub registry: PathBuf,
+}
+
+/// What a law alone says.
+#[derive(Serialize)]
+struct Opinion {
+    law: &'static str,
+    formula: &'static str,
+    constants: Vec<(&'static str, f64, f64)>,
+    loss: f64,
+}
+
+/// Back-tests of one reach.
+#[derive(Serialize)]
+struct Reach {
+    reach: f64,
+    hidden: usize,
+    /// Median of the relative errors' sizes.
+    median_error: f64,
+    /// Share of the 90 % intervals that held the loss.
+    in90: f64,
+}
+
+/// The answer.
+#[derive(Serialize)]
+struct Answer {
+    id: Option<u64>,
+    target: Target,
+    flops: f64,
+    compute_ratio: f64,
+    loss: f64,
+    loss_unit: &'static str,
+    #[serde(flatten)]
+    ends: serde_json::Map<String, serde_json::Value>,
+    law: &'static str,
+    constants: scaling::foresight::Constants,
+    laws: Vec<Opinion>,
+    widening: f64,
+    backtest: Vec<Reach>,
+    runs: usize,
+    /// BLAKE3 of the log as it was read.
+    log_hash: String,
+    version: String,
+    hash: Option<String>,
+}
+
+/// Foretells, and registers if asked to.
+pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
+    let budget: Budget = options.budget.parse().map_err(|e: plan::Error| Failure::Usage(e.to_string()))?;
+    let log = runs::read(&options.log, &Columns::parse(&options.columns)?)?;
+    log.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let target = target(&log.runs, budget)?;
+    support::check(&log.runs, &target)?;
+    let tests = backtest(&log.runs);
+    let factor = widening(&tests);
+    let prediction = Foresight::new(&log.runs)?.widened(factor).predict(&target)?;
+    let bytes =
+        std::fs::read(&options.log).with_context(|| format!("cannot read {}", options.log.display()))?;
+    let mut answer = Answer {
+        id: None,
+        target,
+        flops: support::flops(&log.runs, &target),
+        compute_ratio: support::reach(&log.runs, &target),
+        loss: prediction.loss,
+        loss_unit: "as in the log",
+        ends: ends(&prediction.intervals),
+        law: "joint law, averaged over its exponents and over which runs resemble the target",
+        constants: prediction.constants,
+        laws: opinions(&log.runs, &target),
+        widening: factor,
+        backtest: reaches(&tests),
+        runs: log.runs.len(),
+        log_hash: record::hash(&bytes),
+        version: machine::version(),
+        hash: None,
+    };
+    if options.register {
+        let registry = Registry::at(&options.registry);
+        let mut body = serde_json::to_value(&answer)?;
+        let body = body.as_object_mut().map(std::mem::take).unwrap_or_default();
+        let body = body.into_iter().filter(|(name, _)| name != "id" && name != "hash").collect();
+        let entry: Entry = registry.append(now()?, "prediction", body)?;
+        (answer.id, answer.hash) = (Some(entry.id), Some(entry.hash));
+    }
+    Ok(output::either(common, &answer, || people(options, &answer, &prediction))?)
+}
+
+/// Seconds since 1970.
+pub fn now() -> Result<u64, Failure> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Ok(since.map_err(|_| anyhow!("the clock stands before 1970; set it"))?.as_secs())
+}
+
+/// What a budget asks for: of FLOP, the size that the joint law calls best.
+fn target(runs: &[Run], budget: Budget) -> Result<Target, Failure> {
+    let usage = |text: &str| Failure::Usage(format!("--budget {budget}: {text}"));
+    match budget {
+        Budget::Size { parameters: Some(parameters), tokens: Some(tokens) } => {
+            Ok(Target { parameters, tokens })
+        }
+        Budget::Size { .. } => Err(usage("give both, as N=7e9,D=1.4e11: the runs have no rule of their own")),
+        Budget::Seconds(_) => Err(usage("a log has no clock; give FLOP (1e22) or a size (N=7e9,D=1.4e11)")),
+        Budget::Flops(flops) => {
+            let law = JointLaw::fit(runs)?;
+            // Six FLOP a parameter and token, or as many as the runs count.
+            let each = support::flops(runs, &Target { parameters: 1.0, tokens: 1.0 });
+            let best = law.best_parameters(6.0 * flops / each);
+            // An exponent at zero has no optimum: then the runs' own tokens a parameter stand.
+            let mut ratios: Vec<f64> = runs.iter().map(Run::ratio).collect();
+            ratios.sort_by(f64::total_cmp);
+            let (low, high) = (ratios[0], ratios[ratios.len() - 1]);
+            let bound = |ratio: f64| (flops / each / ratio).sqrt();
+            let parameters = if best.is_finite() { best.clamp(bound(high), bound(low)) } else { bound(low) };
+            Ok(Target { parameters, tokens: flops / each / parameters })
+        }
+    }
+}
+
+/// `lo80`, `hi80` and so on.
+fn ends(intervals: &[Interval]) -> serde_json::Map<String, serde_json::Value> {
+    let pair = |interval: &Interval| {
+        [
+            (format!("lo{}", interval.level), interval.low.into()),
+            (format!("hi{}", interval.level), interval.high.into()),
+        ]
+    };
+    intervals.iter().flat_map(pair).collect()
+}
+
+fn opinions(runs: &[Run], target: &Target) -> Vec<Opinion> {
+    let flops = support::flops(runs, target);
+    let all = [
+        opinion::<JointLaw>(runs, target, flops),
+        opinion::<CoupledLaw>(runs, target, flops),
+        opinion::<ComputeLaw>(runs, target, flops),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// A law with too few runs has none.
+fn opinion<L: Law>(runs: &[Run], target: &Target, flops: f64) -> Option<Opinion> {
+    let law = L::fit(runs).ok()?;
+    let deviations = L::deviations(runs);
+    let constants = L::CONSTANTS.iter().zip(law.constants()).zip(deviations);
+    Some(Opinion {
+        law: L::NAME,
+        formula: L::FORMULA,
+        constants: constants.map(|((name, value), deviation)| (*name, value, deviation)).collect(),
+        loss: law.loss(target.parameters, target.tokens, flops),
+    })
+}
+
+fn reaches(tests: &[BackTest]) -> Vec<Reach> {
+    let of = |reach: f64| {
+        let tests: Vec<&BackTest> = tests.iter().filter(|test| test.reach == reach).collect();
+        let mut errors: Vec<f64> = tests.iter().map(|test| test.error.abs()).collect();
+        errors.sort_by(f64::total_cmp);
+        let held = tests.iter().filter(|test| test.in90).count();
+        let median_error = *errors.get(errors.len() / 2)?;
+        Some(Reach { reach, hidden: tests.len(), median_error, in90: held as f64 / tests.len() as f64 })
+    };
+    REACHES.into_iter().filter_map(of).collect()
+}
+
+fn people(options: &Options, answer: &Answer, prediction: &Prediction) -> String {
+    let Target { parameters, tokens } = answer.target;
+    let mut text = format!(
+        "A run of N = {parameters:.3e}, D = {tokens:.3e} ({:.1} tokens a parameter), C = {:.3e} FLOP,\n\
+         {:.3} times the dearest of {} runs of {}:\n  loss      {:.4}\n",
+        tokens / parameters,
+        answer.flops,
+        answer.compute_ratio,
+        answer.runs,
+        options.log.display(),
+        answer.loss
+    );
+    for interval in &prediction.intervals {
+        let half = 50.0 * (interval.high - interval.low) / answer.loss;
+        let _ = writeln!(
+            text,
+            "  {} %      {:.4} to {:.4}  (±{half:.1} %)",
+            interval.level, interval.low, interval.high
+        );
+    }
+    let c = &answer.constants;
+    let pair = |(mean, deviation): (f64, f64)| format!("{mean:.3} ± {deviation:.3}");
+    let _ = writeln!(
+        text,
+        "  law       {}:\n            E = {}, α = {}, β = {}",
+        answer.law,
+        pair(c.irreducible),
+        pair(c.alpha),
+        pair(c.beta)
+    );
+    for law in &answer.laws {
+        let _ = writeln!(text, "  {:<9} {:.4}  alone: {}", law.law, law.loss, law.formula);
+        let shown: Vec<_> =
+            law.constants.iter().map(|(name, x, _)| format!("{name} = {}", short(*x))).collect();
+        let _ = writeln!(text, "            {}", shown.join(", "));
+    }
+    if answer.backtest.is_empty() {
+        text += "  back-test none: the runs do not span enough compute to hide any\n";
+    }
+    for row in &answer.backtest {
+        let _ = writeln!(
+            text,
+            "  back-test {:>3.0}×: {} hidden runs, median error {:.2} %, 90 % intervals held {:.0} %",
+            row.reach,
+            row.hidden,
+            100.0 * row.median_error,
+            100.0 * row.in90
+        );
+    }
+    let _ = writeln!(text, "            so intervals are {:.2} times as wide as without", answer.widening);
+    if let (Some(id), Some(hash)) = (answer.id, &answer.hash) {
+        let _ = writeln!(text, "  registered as {id} in {}, hash {hash}", options.registry.display());
+    }
+    text
+}
+
+fn short(x: f64) -> String {
+    if x == 0.0 || (0.001..1e4).contains(&x.abs()) { format!("{x:.4}") } else { format!("{x:.3e}") }
+}
