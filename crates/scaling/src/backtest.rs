@@ -45,20 +45,15 @@ pub fn backtest(runs: &[Run]) -> Vec<BackTest> {
             let known: Vec<Run> =
                 runs.iter().filter(|run| run.flops <= hidden.flops / reach * (1.0 + 1e-6)).copied().collect();
             let Ok(foresight) = Foresight::new(&known) else { continue };
-            let target = hidden.target();
-            let (Ok(prediction), Ok(below)) =
-                (foresight.predict(&target), foresight.below(&target, hidden.loss))
-            else {
-                continue;
-            };
+            let Ok((predicted, below)) = foresight.judge(&hidden.target(), hidden.loss) else { continue };
             tests.push(BackTest {
                 reach,
                 runs: known.len(),
                 run: **hidden,
-                predicted: prediction.loss,
-                error: prediction.loss / hidden.loss - 1.0,
+                predicted,
+                error: predicted / hidden.loss - 1.0,
                 below,
-                in90: prediction.intervals[1].holds(hidden.loss),
+                in90: (0.05..=0.95).contains(&below),
             });
         }
     }

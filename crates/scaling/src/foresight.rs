@@ -167,10 +167,31 @@ impl Foresight {
         })
     }
 
-    /// The share of the predictive distribution below a loss: uniform over many outcomes, if
-    /// predictions are calibrated.
-    pub fn below(&self, target: &Target, loss: f64) -> Result<f64> {
-        Ok(self.mixture(target)?.0.widened(self.widening).below(loss))
+    /// The size that reaches the lowest foretold loss with so much compute, among 33 ratios of tokens to
+    /// parameters between the runs' own: outside of these nothing is known of the optimum.
+    pub fn best(&self, flops: f64) -> Result<Target> {
+        let each = crate::support::flops(&self.runs, &Target { parameters: 1.0, tokens: 1.0 });
+        let ratios = self.runs.iter().map(Run::ratio);
+        let low = ratios.clone().fold(f64::INFINITY, f64::min);
+        let high = ratios.fold(0.0, f64::max);
+        let mut best: Option<(f64, Target)> = None;
+        for step in 0..=32 {
+            let ratio = low * (high / low).powf(f64::from(step) / 32.0);
+            let parameters = (flops / each / ratio).sqrt();
+            let target = Target { parameters, tokens: ratio * parameters };
+            let loss = self.predict(&target)?.loss;
+            if best.is_none_or(|(least, _)| loss < least) {
+                best = Some((loss, target));
+            }
+        }
+        best.map(|(_, target)| target).ok_or(Error::Value { name: "FLOP", value: flops })
+    }
+
+    /// The median of a prediction and the share of its distribution below an outcome: uniform over
+    /// many outcomes, if predictions are calibrated.
+    pub fn judge(&self, target: &Target, outcome: f64) -> Result<(f64, f64)> {
+        let mixture = self.mixture(target)?.0.widened(self.widening);
+        Ok((mixture.quantile(0.5), mixture.below(outcome)))
     }
 
     fn mixture(&self, target: &Target) -> Result<(Mixture, Constants)> {
@@ -320,6 +341,15 @@ mod tests {
         runs.iter_mut().for_each(|run| run.loss *= std::f64::consts::LOG2_E);
         let bits = Foresight::new(&runs).unwrap().predict(&target).unwrap();
         assert!((bits.loss / first.loss / std::f64::consts::LOG2_E - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_best_size_is_that_of_the_closed_form() {
+        // A = B and α = β at equal scales: the optimum has thirty tokens a parameter, at any compute.
+        let law = |n: f64, d: f64| 0.8 + 2.0 * (n / 1e6).powf(-0.33) + 2.0 * (d / 3e7).powf(-0.33);
+        let best = Foresight::new(&ladder(law)).unwrap().best(1e19).unwrap();
+        assert!((6.0 * best.parameters * best.tokens / 1e19 - 1.0).abs() < 1e-9);
+        assert!((15.0..60.0).contains(&best.ratio()), "{best:?}");
     }
 
     #[test]

@@ -38,6 +38,9 @@ impl Mixture {
 
     /// Every deviation from the centre, times a factor.
     pub(crate) fn widened(mut self, factor: f64) -> Mixture {
+        if factor == 1.0 {
+            return self;
+        }
         let centre = self.quantile(0.5);
         for (_, mean, deviation) in &mut self.parts {
             *mean = centre + factor * (*mean - centre);
@@ -56,13 +59,13 @@ impl Mixture {
             / total
     }
 
-    /// The value below which a share of it lies, by bisection to twelve digits.
+    /// The value below which a share of it lies, by bisection to nine digits.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         let ends =
             self.parts.iter().map(|(_, mean, deviation)| (mean - 9.0 * deviation, mean + 9.0 * deviation));
         let (mut low, mut high) =
             ends.fold((f64::INFINITY, f64::NEG_INFINITY), |all, one| (all.0.min(one.0), all.1.max(one.1)));
-        while high - low > 1e-12 * high.abs().max(low.abs()) {
+        while high - low > 1e-10 * high.abs().max(low.abs()) {
             let middle = 0.5 * (low + high);
             if middle <= low || middle >= high {
                 break;

@@ -85,11 +85,12 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     let budget: Budget = options.budget.parse().map_err(|e: plan::Error| Failure::Usage(e.to_string()))?;
     let log = runs::read(&options.log, &Columns::parse(&options.columns)?)?;
     log.notes.iter().for_each(|note| eprintln!("note: {note}"));
-    let target = target(&log.runs, budget)?;
+    let foresight = Foresight::new(&log.runs)?;
+    let target = target(&foresight, budget)?;
     support::check(&log.runs, &target)?;
     let tests = backtest(&log.runs);
     let factor = widening(&tests);
-    let prediction = Foresight::new(&log.runs)?.widened(factor).predict(&target)?;
+    let prediction = foresight.widened(factor).predict(&target)?;
     let bytes =
         std::fs::read(&options.log).with_context(|| format!("cannot read {}", options.log.display()))?;
     let mut answer = Answer {
@@ -127,8 +128,8 @@ pub fn now() -> Result<u64, Failure> {
     Ok(since.map_err(|_| anyhow!("the clock stands before 1970; set it"))?.as_secs())
 }
 
-/// What a budget asks for: of FLOP, the size that the joint law calls best.
-fn target(runs: &[Run], budget: Budget) -> Result<Target, Failure> {
+/// What a budget asks for: of FLOP, the size that reaches the lowest loss.
+fn target(foresight: &Foresight, budget: Budget) -> Result<Target, Failure> {
     let usage = |text: &str| Failure::Usage(format!("--budget {budget}: {text}"));
     match budget {
         Budget::Size { parameters: Some(parameters), tokens: Some(tokens) } => {
@@ -136,19 +137,7 @@ fn target(runs: &[Run], budget: Budget) -> Result<Target, Failure> {
         }
         Budget::Size { .. } => Err(usage("give both, as N=7e9,D=1.4e11: the runs have no rule of their own")),
         Budget::Seconds(_) => Err(usage("a log has no clock; give FLOP (1e22) or a size (N=7e9,D=1.4e11)")),
-        Budget::Flops(flops) => {
-            let law = JointLaw::fit(runs)?;
-            // Six FLOP a parameter and token, or as many as the runs count.
-            let each = support::flops(runs, &Target { parameters: 1.0, tokens: 1.0 });
-            let best = law.best_parameters(6.0 * flops / each);
-            // An exponent at zero has no optimum: then the runs' own tokens a parameter stand.
-            let mut ratios: Vec<f64> = runs.iter().map(Run::ratio).collect();
-            ratios.sort_by(f64::total_cmp);
-            let (low, high) = (ratios[0], ratios[ratios.len() - 1]);
-            let bound = |ratio: f64| (flops / each / ratio).sqrt();
-            let parameters = if best.is_finite() { best.clamp(bound(high), bound(low)) } else { bound(low) };
-            Ok(Target { parameters, tokens: flops / each / parameters })
-        }
+        Budget::Flops(flops) => Ok(foresight.best(flops)?),
     }
 }
 

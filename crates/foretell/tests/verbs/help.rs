@@ -2,7 +2,7 @@
 
 use crate::common::{end, foretell, ok, refused};
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 18] = [
     "quickstart",
     "data build",
     "data inspect",
@@ -13,9 +13,12 @@ const VERBS: [&str; 15] = [
     "sample",
     "score",
     "export",
+    "predict",
+    "verify",
     "bench probe",
     "bench step",
     "bench race",
+    "bench predict",
     "completions",
     "bench",
 ];

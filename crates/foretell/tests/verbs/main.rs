@@ -10,6 +10,7 @@ mod export;
 mod help;
 mod kill;
 mod plan;
+mod predict;
 mod quickstart;
 mod resume;
 mod same_bits;
