@@ -43,7 +43,7 @@ pub struct TokenizerEntry {
     pub vocab_size: usize,
     /// BLAKE3 of `tokenizer.json`, in hexadecimal.
     pub blake3: String,
-    /// BLAKE3 of `tokenizer_config.json`; manifests of before 25 November 2026 have none.
+    /// BLAKE3 of `tokenizer_config.json`; the first manifests had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_blake3: Option<String>,
     /// Set if the tokens were made by the slower encoder: why.

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// Opens a file to read it. A device or a pipe is refused: it may have no end, or block whoever opens it.
 pub(crate) fn open(path: &Path) -> Result<File> {
     if !fs::metadata(path).map_err(Error::io("read", path))?.is_file() {
-        return Err(Error::io("read", path)(io::Error::other("it is no regular file")));
+        return Err(Error::io("read", path)(io::Error::other("it is no regular file; give one")));
     }
     File::open(path).map_err(Error::io("open", path))
 }

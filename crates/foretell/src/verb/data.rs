@@ -113,13 +113,13 @@ pub struct Inspect {
     #[arg(long, value_name = "N", group = "view")]
     pub row: Option<u64>,
     /// Tokens a row
-    #[arg(long, value_name = "N", default_value_t = 256, requires = "row")]
+    #[arg(long, value_name = "N", default_value_t = 256, requires = "row", conflicts_with = "document")]
     pub seq: usize,
     /// Seed of the order of rows
-    #[arg(long, default_value_t = 1, requires = "row")]
+    #[arg(long, default_value_t = 1, requires = "row", conflicts_with = "document")]
     pub seed: u64,
     /// Tokens of a document to show
-    #[arg(long, value_name = "N", default_value_t = 200, requires = "document")]
+    #[arg(long, value_name = "N", default_value_t = 200, requires = "document", conflicts_with = "row")]
     pub tokens: usize,
     /// Compare every file with its hash, prove that nothing held out is trained on, and name files that
     /// the build did not write (`foreign` in the JSON)
