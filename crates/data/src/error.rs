@@ -61,6 +61,9 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// Another process builds the folder, or it cannot be locked.
+    #[error(transparent)]
+    Locked(#[from] record::Error),
     /// Nothing was left to write.
     #[error("{0}")]
     Empty(String),

@@ -16,7 +16,6 @@
 //! ```
 
 use std::borrow::Cow;
-use std::fs;
 use std::path::Path;
 
 use regex::{Regex, RegexBuilder};
@@ -25,6 +24,7 @@ use serde::Deserialize;
 use crate::document::{Document, SegmentKind};
 use crate::error::{Error, Result};
 use crate::heldout::HeldOut;
+use crate::storage;
 
 /// What a rule does with what it finds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -92,8 +92,7 @@ impl Filter {
     pub(crate) fn open(rules: Option<&Path>, heldout: Option<&Path>, drop_items: bool) -> Result<Self> {
         let mut filter = Filter::default();
         if let Some(path) = rules {
-            let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
-            filter.rules = parse_rules(&text)
+            filter.rules = parse_rules(&storage::read_text(path)?)
                 .map_err(|what| Error::Config(format!("rules {}: {what}", path.display())))?;
         }
         if let Some(path) = heldout {

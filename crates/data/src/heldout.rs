@@ -11,6 +11,7 @@ use std::path::Path;
 
 use crate::document::Document;
 use crate::error::{Error, Result};
+use crate::storage;
 
 /// Characters in a piece; a shorter item is one piece.
 const WINDOW: usize = 50;
@@ -168,7 +169,7 @@ impl HeldOut {
     /// Reads a list: one that was saved, or the items themselves, a line each, plain or as JSON objects
     /// of which `text`, `question` or `prompt` is the item. Its number is then the item's name.
     pub fn open(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = storage::read_text(path)?;
         let mut lines = text.lines();
         if lines.next() != Some(HEADER) {
             return Self::from_lines(path, &text);

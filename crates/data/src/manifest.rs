@@ -1,12 +1,12 @@
 //! `manifest.json`: what a data folder holds, where it came from, and the hashes of its files.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::storage;
 
 /// Value of [`Manifest::format`].
 pub(crate) const FORMAT: &str = "foretell data";
@@ -24,7 +24,7 @@ pub struct Manifest {
     pub version: u32,
     /// The tokenizer.
     pub tokenizer: TokenizerEntry,
-    /// Where documents came from, in the order of their tokens.
+    /// Where documents came from, as they were named.
     pub sources: Vec<SourceEntry>,
     /// What is trained on.
     pub train: SplitEntry,
@@ -43,6 +43,9 @@ pub struct TokenizerEntry {
     pub vocab_size: usize,
     /// BLAKE3 of `tokenizer.json`, in hexadecimal.
     pub blake3: String,
+    /// BLAKE3 of `tokenizer_config.json`; the first manifests had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_blake3: Option<String>,
     /// Set if the tokens were made by the slower encoder: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slow_reason: Option<String>,
@@ -178,15 +181,15 @@ impl Manifest {
     /// Reads the manifest of a data folder.
     pub fn open(folder: &Path) -> Result<Manifest> {
         let path = folder.join(FILE);
-        let bytes = match fs::read(&path) {
+        let bytes = match storage::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Error::Config(format!(
                     "{} is no data folder: it has no {FILE}; make one with `foretell data build`",
                     folder.display()
                 )));
             }
-            Err(error) => return Err(Error::io("read", &path)(error)),
+            Err(error) => return Err(error),
         };
         #[derive(Deserialize)]
         struct Head {

@@ -4,13 +4,12 @@
 //! limited, so that memory is bounded however large the input and however slow one batch.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::error::{Error, Result};
-use crate::reader::{self, Item, ReaderConfig};
+use crate::reader::{self, Item, ReaderConfig, Watch};
 use crate::source::InputFile;
 
 /// Bytes of text after which a batch is handed on.
@@ -18,15 +17,12 @@ const BATCH: usize = 1 << 18;
 /// Items, likewise.
 const ITEMS: usize = 4096;
 
-/// The input of a pass.
-pub(crate) struct Input<'a> {
+/// What a pass reads, and how.
+pub(crate) struct Pass<'a> {
     pub(crate) files: &'a [InputFile],
     pub(crate) reader: ReaderConfig,
     pub(crate) threads: usize,
-    /// Set by someone else to end the pass.
-    pub(crate) stop: &'a AtomicBool,
-    /// Bytes read from disk, for progress.
-    pub(crate) done: Arc<AtomicU64>,
+    pub(crate) watch: Watch,
 }
 
 /// Documents and problems in order; `file_end` closes a file.
@@ -45,25 +41,25 @@ pub(crate) struct Worked<T> {
 }
 
 /// Runs a pass. `worker` makes the function of each thread; `consume` gets its results in the order of the
-/// input.
+/// pass.
 pub(crate) fn run<T: Send, W>(
-    input: &Input<'_>,
+    pass: &Pass<'_>,
     worker: impl Fn() -> W + Sync,
     mut consume: impl FnMut(Worked<T>) -> Result<()>,
 ) -> Result<()>
 where
     W: FnMut(Vec<Item>) -> Result<T>,
 {
-    if input.threads <= 1 {
+    if pass.threads <= 1 {
         let mut work = worker();
-        return read(input, |batch| {
+        return read(pass, |batch| {
             let output = work(batch.items)?;
             consume(Worked { source: batch.source, output, file_end: batch.file_end })?;
             Ok(true)
         });
     }
     thread::scope(|scope| {
-        let under_way = input.threads * 4;
+        let under_way = pass.threads * 4;
         // A permit is taken for each batch read and given back when it is consumed.
         let (permit_back, permits) = sync_channel::<()>(under_way);
         for _ in 0..under_way {
@@ -73,8 +69,8 @@ where
         let (result_in, results) = channel::<(u64, Result<Worked<T>>)>();
         let batches = Arc::new(Mutex::new(batches));
         let read_result_in = result_in.clone();
-        scope.spawn(move || read_numbered(input, &permits, &batch_in, &read_result_in));
-        for _ in 0..input.threads {
+        scope.spawn(move || read_numbered(pass, &permits, &batch_in, &read_result_in));
+        for _ in 0..pass.threads {
             let (batches, result_in, worker) = (batches.clone(), result_in.clone(), &worker);
             scope.spawn(move || work_on(&batches, &result_in, &mut worker()));
         }
@@ -85,13 +81,13 @@ where
 
 /// The reading thread. An error is one more result, behind all batches before it.
 fn read_numbered<T>(
-    input: &Input<'_>,
+    pass: &Pass<'_>,
     permits: &Receiver<()>,
     batches: &SyncSender<(u64, Batch)>,
     results: &Sender<(u64, Result<Worked<T>>)>,
 ) {
     let mut number = 0;
-    let outcome = read(input, |batch| {
+    let outcome = read(pass, |batch| {
         // Either fails only when the consumer has gone.
         let going = permits.recv().is_ok() && batches.send((number, batch)).is_ok();
         number += 1;
@@ -138,13 +134,19 @@ fn consume_in_order<T>(
 }
 
 /// Reads all files, giving batches to `give` until it says no.
-fn read(input: &Input<'_>, mut give: impl FnMut(Batch) -> Result<bool>) -> Result<()> {
-    for (index, file) in input.files.iter().enumerate() {
-        let (mut reader, hashed) = reader::open(file, &input.reader, &input.done)?;
+fn read(pass: &Pass<'_>, give: impl FnMut(Batch) -> Result<bool>) -> Result<()> {
+    let outcome = read_files(pass, give);
+    // Whatever reading failed of when it was asked to stop.
+    if pass.watch.stopped() { Err(Error::Stopped) } else { outcome }
+}
+
+fn read_files(pass: &Pass<'_>, mut give: impl FnMut(Batch) -> Result<bool>) -> Result<()> {
+    for (index, file) in pass.files.iter().enumerate() {
+        let (mut reader, hashed) = reader::open(file, &pass.reader, &pass.watch)?;
         let mut items = Vec::new();
         let mut bytes = 0;
         while let Some(item) = reader.next() {
-            if input.stop.load(Ordering::Relaxed) {
+            if pass.watch.stopped() {
                 return Err(Error::Stopped);
             }
             bytes += item.as_ref().map_or(64, |record| record.document.text_bytes());

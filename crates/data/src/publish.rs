@@ -19,19 +19,6 @@ pub(crate) struct Publication {
 /// Marks a folder as ours to remove, should it be found half-written.
 const MARK: &str = ".foretell-unfinished";
 
-/// Refuses a folder that another process is building. Where files cannot be locked, nothing is known of others.
-fn lock(mark: &File, target: &Path) -> Result<()> {
-    match mark.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => {
-            let target = target.display();
-            Err(Error::Config(format!(
-                "{target} is being built by another process; wait for it, or choose another"
-            )))
-        }
-        _ => Ok(()),
-    }
-}
-
 impl Publication {
     /// Makes the folder to write into. A target that exists is refused unless it is empty, or `force` is
     /// given and it is a data folder.
@@ -68,13 +55,13 @@ impl Publication {
             let Ok(mark) = File::open(folder.join(MARK)) else {
                 return Err(Error::Exists { path: folder });
             };
-            lock(&mark, target)?;
+            record::lock(&mark, target)?;
             fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
         }
         fs::create_dir(&folder).map_err(Error::io("create the folder", &folder))?;
         let mark = folder.join(MARK);
         let mark = File::create(&mark).map_err(Error::io("create", &mark))?;
-        lock(&mark, target)?;
+        record::lock(&mark, target)?;
         Ok(Publication { target: target.to_path_buf(), folder, done: false, _lock: mark })
     }
 

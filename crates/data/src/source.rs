@@ -8,6 +8,7 @@ use globset::{Glob, GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::reader::Problem;
 
 /// One input as the user names it: a file, a folder or a glob, with its share of the mix.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,7 +21,8 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<f64>,
     /// Share of documents held out for evaluation, instead of that of the whole build; 1 keeps the source
-    /// out of training altogether.
+    /// out of training altogether, and then it has no weight. Of what several sources hold, the largest
+    /// share decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<f64>,
 }
@@ -29,6 +31,11 @@ impl Source {
     /// A source without a weight of its own.
     pub fn new(path: impl Into<String>) -> Self {
         Source { path: path.into(), weight: None, holdout: None }
+    }
+
+    /// Its share of documents held out, where that of the whole build is `default`.
+    pub(crate) fn holdout_or(&self, default: f64) -> f64 {
+        self.holdout.unwrap_or(default)
     }
 }
 
@@ -66,49 +73,60 @@ pub(crate) struct InputFile {
     pub(crate) explicit: bool,
 }
 
-/// Resolves sources to files, in the order of the sources and sorted within each. A file that two
-/// sources name belongs to the first.
-pub(crate) fn resolve(sources: &[Source], exclude: &[String]) -> Result<Vec<InputFile>> {
+/// What sources come to.
+#[derive(Debug, Default)]
+pub(crate) struct Input {
+    pub(crate) files: Vec<InputFile>,
+    /// Entries of folders that cannot be followed.
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// Resolves sources to files, sorted within each source. Sources that hold out more come first, others in the
+/// order given; a file that two name belongs to the first, and so does a document, so that nothing is trained
+/// on that one of its sources keeps back. `holdout` is the share of sources without one of their own.
+pub(crate) fn resolve(sources: &[Source], holdout: f64, exclude: &[String]) -> Result<Input> {
     if sources.is_empty() {
         return Err(Error::Config("no input: name a file, a folder or a glob".into()));
     }
     let exclude = exclusions(exclude)?;
-    let mut files: Vec<InputFile> = Vec::new();
+    let mut order: Vec<(usize, &Source)> = sources.iter().enumerate().collect();
+    order.sort_by(|(_, a), (_, b)| b.holdout_or(holdout).total_cmp(&a.holdout_or(holdout)));
+    let mut input = Input::default();
     let mut seen = std::collections::HashSet::new();
-    for (index, source) in sources.iter().enumerate() {
+    for (index, source) in order {
         let path = Path::new(&source.path);
-        let mut found = Vec::new();
         let mut explicit = false;
-        let before = files.len();
-        match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => walk(path, path, &exclude, &mut found, 0)?,
+        let before = input.files.len();
+        let found = match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => below(path, &exclude)?,
+            Ok(_) if excluded(&exclude, path, path) => Vec::new(),
             Ok(_) => {
                 explicit = true;
-                if !excluded(&exclude, path, path) {
-                    found.push(path.to_path_buf());
-                }
+                vec![(path.to_path_buf(), None)]
             }
             Err(error) => {
                 let Some((base, pattern)) = glob_parts(&source.path) else {
                     return Err(Error::io("read", path)(error));
                 };
                 let matcher = compile(&pattern)?;
-                let mut all = Vec::new();
-                walk(&base, &base, &exclude, &mut all, 0)?;
-                found.extend(
-                    all.into_iter().filter(|file| matcher.is_match(file.strip_prefix(&base).unwrap_or(file))),
-                );
+                let mut found = below(&base, &exclude)?;
+                found.retain(|(path, _)| matcher.is_match(path.strip_prefix(&base).unwrap_or(path)));
+                found
             }
-        }
-        for path in found {
+        };
+        for (path, what) in found {
+            let name = path.to_string_lossy().replace('\\', "/");
+            if let Some(what) = what {
+                input.problems.push(Problem { place: name, what });
+                continue;
+            }
             let bytes = fs::metadata(&path).map_err(Error::io("read", &path))?.len();
             let identity = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
             if seen.insert(identity) {
-                let name = path.to_string_lossy().replace('\\', "/");
-                files.push(InputFile { path, name, source: index, bytes, explicit });
+                input.files.push(InputFile { path, name, source: index, bytes, explicit });
             }
         }
-        if files.len() == before {
+        if input.files.len() == before {
             return Err(Error::Config(format!(
                 "source {:?} gives no files: it is empty, matches nothing, or all was excluded or named \
                  by an earlier source",
@@ -116,40 +134,52 @@ pub(crate) fn resolve(sources: &[Source], exclude: &[String]) -> Result<Vec<Inpu
             )));
         }
     }
-    Ok(files)
+    Ok(input)
 }
 
-/// Folders deeper than this are links that go round in a circle.
-const DEEPEST: usize = 64;
+/// An entry of a folder: a file, or what cannot be followed and why.
+type Entry = (PathBuf, Option<String>);
 
-/// Files below a folder, sorted by name; names that begin with a dot are left out.
-fn walk(root: &Path, folder: &Path, exclude: &GlobSet, found: &mut Vec<PathBuf>, depth: usize) -> Result<()> {
-    if depth > DEEPEST {
-        return Err(Error::Config(format!(
-            "folder {} is nested more than {DEEPEST} deep; is it a link to its own parent?",
-            folder.display()
-        )));
+/// What is below a folder, sorted by name; names that begin with a dot are left out.
+fn below(root: &Path, exclude: &GlobSet) -> Result<Vec<Entry>> {
+    let mut found = Vec::new();
+    walk(root, root, exclude, &mut Vec::new(), &mut found)?;
+    Ok(found)
+}
+
+/// Adds what is below `folder`; `above` are the folders that it is in, by their true paths.
+fn walk(
+    root: &Path,
+    folder: &Path,
+    exclude: &GlobSet,
+    above: &mut Vec<PathBuf>,
+    found: &mut Vec<Entry>,
+) -> Result<()> {
+    let itself = fs::canonicalize(folder).map_err(Error::io("list", folder))?;
+    if above.contains(&itself) {
+        found.push((folder.to_path_buf(), Some("is a link to a folder that holds it".into())));
+        return Ok(());
     }
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
-        entries.push(entry.map_err(Error::io("list", folder))?);
-    }
+    above.push(itself);
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    let mut entries = entries.map_err(Error::io("list", folder))?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
         let path = entry.path();
-        if excluded(exclude, root, &path) {
+        if entry.file_name().to_string_lossy().starts_with('.') || excluded(exclude, root, &path) {
             continue;
         }
-        let metadata = fs::metadata(&path).map_err(Error::io("read", &path))?;
-        if metadata.is_dir() {
-            walk(root, &path, exclude, found, depth + 1)?;
-        } else if metadata.is_file() {
-            found.push(path);
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => walk(root, &path, exclude, above, found)?,
+            Ok(metadata) if metadata.is_file() => found.push((path, None)),
+            Ok(_) => {}
+            Err(error) if path.is_symlink() => {
+                found.push((path, Some(format!("is a link that cannot be followed: {error}"))));
+            }
+            Err(error) => return Err(Error::io("read", &path)(error)),
         }
     }
+    above.pop();
     Ok(())
 }
 
@@ -203,8 +233,8 @@ mod tests {
     fn names(sources: &[String], exclude: &[&str]) -> Vec<String> {
         let sources: Vec<_> = sources.iter().map(Source::new).collect();
         let exclude: Vec<_> = exclude.iter().map(|e| e.to_string()).collect();
-        let files = resolve(&sources, &exclude).unwrap();
-        files.iter().map(|f| f.path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        let input = resolve(&sources, 0.0, &exclude).unwrap();
+        input.files.iter().map(|f| f.path.file_name().unwrap().to_string_lossy().into_owned()).collect()
     }
 
     #[test]
@@ -223,11 +253,47 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let error = resolve(&[Source::new("/no/such/place")], &[]).unwrap_err().to_string();
+        let error = resolve(&[Source::new("/no/such/place")], 0.0, &[]).unwrap_err().to_string();
         assert!(error.contains("/no/such/place"), "{error}");
         let folder = tempfile::tempdir().unwrap();
         let empty = folder.path().to_string_lossy().into_owned();
-        assert!(resolve(&[Source::new(empty)], &[]).unwrap_err().to_string().contains("no files"));
+        assert!(resolve(&[Source::new(empty)], 0.0, &[]).unwrap_err().to_string().contains("no files"));
+    }
+
+    #[test]
+    fn a_file_belongs_to_the_source_that_holds_most_out() {
+        let folder = tree();
+        let root = folder.path().to_string_lossy().into_owned();
+        let kept_back = Source { holdout: Some(1.0), ..Source::new(format!("{root}/sub")) };
+        let files = resolve(&[Source::new(&root), kept_back], 0.01, &[]).unwrap().files;
+        let sources: Vec<_> = files.iter().map(|file| file.source).collect();
+        assert_eq!(sources, [1, 1, 1, 0, 0]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_that_lead_nowhere_or_round_are_named_and_the_rest_is_read() {
+        use std::os::unix::fs::symlink;
+        let folder = tree();
+        let at = |name: &str| folder.path().join(name);
+        symlink("/no/such/place", at("gone.txt")).unwrap();
+        symlink("self", at("self")).unwrap();
+        symlink(folder.path(), at("sub/deep/round")).unwrap();
+        symlink(at("sub/deep"), at("twice")).unwrap();
+        let root = folder.path().to_string_lossy().into_owned();
+        let input = resolve(&[Source::new(&root)], 0.0, &[]).unwrap();
+        assert_eq!(input.files.len(), 5);
+        let told: Vec<_> = input.problems.iter().map(|p| p.place[root.len()..].to_string()).collect();
+        assert_eq!(told, ["/gone.txt", "/self", "/sub/deep/round", "/twice/round"]);
+        let input = resolve(&[Source::new(format!("{root}/*.txt"))], 0.0, &[]).unwrap();
+        assert_eq!((input.files.len(), input.problems.len()), (1, 1));
+        assert_eq!(
+            resolve(&[Source::new(root)], 0.0, &["self".into(), "gone*".into(), "deep".into()])
+                .unwrap()
+                .problems
+                .len(),
+            1
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::batch::Batch;
 use crate::error::{Error, Result};
-use crate::manifest::{Manifest, Span, SplitEntry};
+use crate::manifest::{Manifest, SourceEntry, Span, SplitEntry};
 use crate::shard::Shard;
 
 /// A split opened for reading. Tokens and documents are numbered over all its shards.
@@ -29,11 +29,12 @@ pub(crate) struct Group {
 }
 
 impl Split {
+    /// `span` gives a source's part of the split and its weight in the mix.
     pub(crate) fn open(
         folder: &Path,
         manifest: &Manifest,
         entry: &SplitEntry,
-        span: impl Fn(&crate::manifest::SourceEntry) -> Span,
+        span: impl Fn(&SourceEntry) -> (Span, Option<f64>),
         eos: u32,
     ) -> Result<Split> {
         let mut shards = Vec::with_capacity(entry.shards.len().min(1 << 16));
@@ -234,13 +235,12 @@ impl Split {
 /// The parts that are mixed: one a source if sources have weights, else the whole.
 fn groups(
     manifest: &Manifest,
-    span: impl Fn(&crate::manifest::SourceEntry) -> Span,
+    span: impl Fn(&SourceEntry) -> (Span, Option<f64>),
     tokens: u64,
 ) -> Result<Vec<Group>, String> {
     let mut groups = Vec::new();
     for source in &manifest.sources {
-        let span = span(source);
-        let Some(weight) = source.weight else {
+        let (span, Some(weight)) = span(source) else {
             continue;
         };
         if span.start.checked_add(span.tokens).is_none_or(|end| end > tokens)

@@ -1,11 +1,32 @@
-//! The bytes of a file: a memory map, or a buffer in tests.
+//! Files that are read: opened, as a whole, or as a memory map (a buffer in tests).
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 
 use kernels::Map;
 
 use crate::error::{Error, Result};
+
+/// Opens a file to read it. A device or a pipe is refused: it may have no end, or block whoever opens it.
+pub(crate) fn open(path: &Path) -> Result<File> {
+    if !fs::metadata(path).map_err(Error::io("read", path))?.is_file() {
+        return Err(Error::io("read", path)(io::Error::other("it is no regular file; give one")));
+    }
+    File::open(path).map_err(Error::io("open", path))
+}
+
+/// The bytes of a file.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    Ok(bytes)
+}
+
+/// The text of a file.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    io::read_to_string(open(path)?).map_err(Error::io("read", path))
+}
 
 /// Bytes that can be read as one slice.
 pub(crate) enum Bytes {
@@ -19,9 +40,8 @@ pub(crate) enum Bytes {
 impl Bytes {
     /// Maps a file.
     pub(crate) fn open(path: &Path) -> Result<Bytes> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
-        let map = Map::new(&file)
-            .map_err(|error| Error::io("map", path)(std::io::Error::other(error.to_string())))?;
+        let map = Map::new(&open(path)?)
+            .map_err(|error| Error::io("map", path)(io::Error::other(error.to_string())))?;
         Ok(Bytes::Map(map))
     }
 

@@ -18,10 +18,10 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Another process writes this run.
+    /// Another process writes this folder.
     #[error("{} is being written by another process; wait for it, or stop it", path.display())]
     Locked {
-        /// The run folder.
+        /// The folder.
         path: PathBuf,
     },
     /// A folder that would be overwritten.

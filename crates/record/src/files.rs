@@ -2,11 +2,23 @@
 //! reach each of them.
 
 use crate::error::{Error, Result};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Locks a file, which says that this process writes `folder`, until it is closed or the process ends, however
+/// that comes.
+///
+/// # Errors
+/// [`Error::Locked`] if another process has it.
+pub fn lock(file: &File, folder: &Path) -> Result<()> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => Error::Locked { path: folder.into() },
+        TryLockError::Error(error) => Error::io("lock", folder)(error),
+    })
+}
 
 /// Changes to a disk.
 #[derive(Clone, Debug, Default)]

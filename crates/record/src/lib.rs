@@ -21,7 +21,7 @@ mod tensorboard;
 
 pub use checkpoint::{Checkpoint, CheckpointWriter, Manifest};
 pub use error::{Error, Result};
-pub use files::{FileWriter, Files};
+pub use files::{FileWriter, Files, lock};
 pub use metrics::{MetricsWriter, read_metrics};
 pub use registry::{Entry, Registry};
 pub use run::{Run, RunWriter};

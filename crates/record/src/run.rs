@@ -2,9 +2,9 @@
 
 use crate::checkpoint::{self, Checkpoint, CheckpointWriter};
 use crate::error::{Error, Result};
-use crate::files::Files;
+use crate::files::{self, Files};
 use crate::metrics::{MetricsWriter, read_metrics};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// A run's folder, to be read.
@@ -175,9 +175,6 @@ impl RunWriter {
 fn lock(path: &Path) -> Result<File> {
     let file = path.join("lock");
     let lock = File::create(&file).map_err(Error::io("create", &file))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(Error::Locked { path: path.into() }),
-        Err(TryLockError::Error(e)) => Err(Error::io("lock", &file)(e)),
-    }
+    files::lock(&lock, path)?;
+    Ok(lock)
 }

@@ -3,15 +3,31 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{Error, Result};
+use crate::storage;
 
 /// A decompressed stream.
 pub(super) type Stream = Box<dyn BufRead + Send>;
+
+/// What those who read and those who wait for them tell each other.
+#[derive(Clone, Default)]
+pub(crate) struct Watch {
+    /// Bytes read from disk.
+    pub(crate) done: Arc<AtomicU64>,
+    /// Set to end the reading: every read fails from then on.
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+impl Watch {
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
 
 /// The hash of a file that is being read by someone else.
 pub(crate) struct Hashed {
@@ -35,7 +51,7 @@ const BUFFER: usize = 128 * 1024;
 struct Raw {
     file: Arc<File>,
     hasher: Arc<Mutex<blake3::Hasher>>,
-    done: Arc<AtomicU64>,
+    watch: Watch,
 }
 
 impl Raw {
@@ -46,17 +62,19 @@ impl Raw {
 
 impl Read for Raw {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.watch.stopped() {
+            return Err(io::Error::other("it was asked to stop"));
+        }
         let count = (&*self.file).read(buffer)?;
         self.hasher().update(&buffer[..count]);
-        self.done.fetch_add(count as u64, Ordering::Relaxed);
+        self.watch.done.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
 }
 
 /// Opens a file; the first bytes say whether it is compressed.
-pub(super) fn open(path: &Path, done: &Arc<AtomicU64>) -> Result<(Stream, Hashed)> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    let raw = Raw { file: Arc::new(file), hasher: Arc::default(), done: done.clone() };
+pub(super) fn open(path: &Path, watch: &Watch) -> Result<(Stream, Hashed)> {
+    let raw = Raw { file: Arc::new(storage::open(path)?), hasher: Arc::default(), watch: watch.clone() };
     let hashed = Hashed { raw: raw.clone(), path: path.to_path_buf() };
     let mut plain = BufReader::with_capacity(BUFFER, raw);
     let start = plain.fill_buf().map_err(Error::io("read", path))?;

@@ -9,15 +9,13 @@ mod parquet;
 mod text;
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use serde::{Deserialize, Serialize};
 
 use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::source::InputFile;
-pub(crate) use compressed::Hashed;
+pub(crate) use compressed::{Hashed, Watch};
 
 /// What to do with bytes that are no UTF-8.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +55,18 @@ pub(crate) struct Problem {
     /// File, or file:line.
     pub(crate) place: String,
     pub(crate) what: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.place, self.what)
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(Problem { place, what }: Problem) -> Error {
+        Error::Malformed { place, what }
+    }
 }
 
 /// What a reader gives, in the order of the file.
@@ -100,14 +110,14 @@ fn format_of(path: &Path) -> Format {
     }
 }
 
-/// Opens a file. `done` counts the bytes read from disk. A file of a folder that is neither text nor one
+/// Opens a file. A file of a folder that is neither text nor one
 /// of our formats gives one problem and nothing else.
 pub(crate) fn open(
     file: &InputFile,
     config: &ReaderConfig,
-    done: &Arc<AtomicU64>,
+    watch: &Watch,
 ) -> Result<(Box<dyn Reader + Send>, Hashed)> {
-    let (stream, hashed) = compressed::open(&file.path, done)?;
+    let (stream, hashed) = compressed::open(&file.path, watch)?;
     let reader: Box<dyn Reader + Send> = match format_of(&file.path) {
         Format::Parquet => parquet::open(file, stream, config),
         Format::Jsonl => Box::new(jsonl::JsonlReader::new(file, stream, config)),
@@ -162,11 +172,10 @@ pub fn read_file(path: &Path) -> Result<Vec<Document>> {
         invalid_utf8: InvalidUtf8::Replace,
         record_bytes: crate::build::RECORD_BYTES,
     };
-    let (mut reader, _) = open(&file, &config, &Arc::default())?;
+    let (mut reader, _) = open(&file, &config, &Watch::default())?;
     let mut documents = Vec::new();
     while let Some(item) = reader.next() {
-        let record = item.map_err(|problem| Error::Malformed { place: problem.place, what: problem.what })?;
-        documents.push(record.document);
+        documents.push(item?.document);
     }
     Ok(documents)
 }

@@ -4,7 +4,7 @@
 //! not end the process, so every call into it is fenced.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow_array::cast::AsArray;
@@ -28,11 +28,9 @@ pub(super) fn open(file: &InputFile, mut stream: Stream, config: &ReaderConfig) 
         Box::new(Broken(Some(Problem { place: file.name.clone(), what })))
     };
     // Parquet is read from its end: one that is compressed as a whole is unpacked beside, not in memory.
-    let opened = match stream.fill_buf() {
-        Ok(start) if start.starts_with(b"PAR1") => File::open(&file.path),
-        Ok(_) => unpack(&mut stream),
-        Err(error) => Err(error),
-    };
+    let mut start = [0; 4];
+    let plain = File::open(&file.path).and_then(|mut plain| plain.read_exact(&mut start).map(|()| plain));
+    let opened = if &start == b"PAR1" { plain } else { unpack(&mut stream) };
     let opened = match opened {
         Ok(opened) => fenced(|| batches(opened, config)),
         Err(error) => Err(read_failure(&error)),

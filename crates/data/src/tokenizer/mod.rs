@@ -21,7 +21,11 @@ pub use words::Words;
 
 use crate::document::Special;
 use crate::error::{Error, Result};
+use crate::storage;
 use bpe::{Bpe, BpeEncoder};
+
+/// Name of the file that stands beside `tokenizer.json`.
+pub(crate) const CONFIG: &str = "tokenizer_config.json";
 
 /// A tokenizer: shared by all who encode and decode.
 pub struct Tokenizer {
@@ -69,12 +73,11 @@ impl Tokenizer {
     /// Opens a `tokenizer.json`, or a folder that holds one. A `tokenizer_config.json` beside it is kept.
     pub fn open(path: &Path) -> Result<Tokenizer> {
         let file = if path.is_dir() { path.join("tokenizer.json") } else { path.to_path_buf() };
-        let json = fs::read(&file).map_err(Error::io("read", &file))?;
-        let beside = file.with_file_name("tokenizer_config.json");
-        let config = match fs::read(&beside) {
+        let json = storage::read(&file)?;
+        let config = match storage::read(&file.with_file_name(CONFIG)) {
             Ok(config) => Some(config),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(Error::io("read", &beside)(error)),
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
         };
         file::parse(json, config, &file.display().to_string())
     }
@@ -98,7 +101,7 @@ impl Tokenizer {
     pub fn files(&self) -> [(&'static str, Vec<u8>); 3] {
         [
             ("tokenizer.json", self.json.clone()),
-            ("tokenizer_config.json", self.config.clone()),
+            (CONFIG, self.config.clone()),
             ("special_tokens_map.json", self.special_tokens_map()),
         ]
     }
@@ -106,6 +109,11 @@ impl Tokenizer {
     /// `tokenizer.json` as it was read or made.
     pub fn json(&self) -> &[u8] {
         &self.json
+    }
+
+    /// `tokenizer_config.json`, likewise.
+    pub(crate) fn config(&self) -> &[u8] {
+        &self.config
     }
 
     /// Ids run from 0 to this; the model's vocabulary.

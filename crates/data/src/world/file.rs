@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -33,12 +34,13 @@ struct Line<'a> {
 ///
 /// # Errors
 /// [`Error::Exists`] if the file is there and `force` is not set; [`Error::Io`] if it cannot be written, and
-/// then nothing half-written is left.
+/// [`Error::Stopped`] if `stop` is set meanwhile: then nothing half-written is left.
 pub fn generate(
     folder: &Path,
     seed: u64,
     bytes: u64,
     force: bool,
+    stop: &AtomicBool,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Generated> {
     let path = folder.join(format!("world-{seed}.jsonl"));
@@ -47,13 +49,14 @@ pub fn generate(
     }
     fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
     // Hidden and of another kind, so that a build never reads it; removed when dropped.
-    let beside = tempfile::Builder::new()
-        .prefix(".world-")
-        .suffix(".unfinished")
-        .tempfile_in(folder)
-        .map_err(Error::io("create a file in", folder))?;
-    let written = write(beside.as_file(), &World::new(seed), bytes, progress);
-    let (documents, bytes) = written.map_err(Error::io("write", &path))?;
+    let mut naming = tempfile::Builder::new();
+    naming.prefix(".world-").suffix(".unfinished");
+    #[cfg(unix)]
+    // As any file that is made, rather than for its owner's eyes alone; the umask is taken off.
+    naming.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let beside = naming.tempfile_in(folder).map_err(Error::io("create a file in", folder))?;
+    let written = write(beside.as_file(), &World::new(seed), bytes, stop, progress);
+    let (documents, bytes) = written.map_err(Error::io("write", &path))?.ok_or(Error::Stopped)?;
     let put = if force { beside.persist(&path) } else { beside.persist_noclobber(&path) };
     put.map_err(|refused| match refused.error.kind() {
         std::io::ErrorKind::AlreadyExists => Error::Exists { path: path.clone() },
@@ -62,16 +65,20 @@ pub fn generate(
     Ok(Generated { path, documents, bytes })
 }
 
-/// Writes the lines and syncs them: how many, and the bytes of their text.
+/// Writes the lines and syncs them: how many, and the bytes of their text; `None` if it was stopped.
 fn write(
     file: &File,
     world: &World,
     bytes: u64,
+    stop: &AtomicBool,
     progress: &mut dyn FnMut(u64),
-) -> std::io::Result<(u64, u64)> {
+) -> std::io::Result<Option<(u64, u64)>> {
     let mut out = BufWriter::with_capacity(1 << 20, file);
     let (mut index, mut done, mut told) = (0, 0, 0);
     while done < bytes {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let text = world.document(index);
         let id = format!("{}-{index}", world.genre(index).name());
         serde_json::to_writer(&mut out, &Line { id, text: &text })?;
@@ -86,5 +93,5 @@ fn write(
     progress(done);
     out.flush()?;
     file.sync_all()?;
-    Ok((index, done))
+    Ok(Some((index, done)))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 use regex::Regex;
@@ -317,8 +318,8 @@ fn more_reading_pays() {
 fn a_world_is_written_whole_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let inside = folder.path().join("new");
-    let mut told = Vec::new();
-    let made = generate(&inside, 7, 2_500_000, false, &mut |bytes| told.push(bytes)).unwrap();
+    let (going, mut told) = (AtomicBool::new(false), Vec::new());
+    let made = generate(&inside, 7, 2_500_000, false, &going, &mut |bytes| told.push(bytes)).unwrap();
     assert_eq!(made.path, inside.join("world-7.jsonl"));
     assert!(
         made.bytes >= 2_500_000 && told.is_sorted() && told.last() == Some(&made.bytes) && told.len() > 2
@@ -334,19 +335,31 @@ fn a_world_is_written_whole_or_not_at_all() {
     let names = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
     assert_eq!(names(&inside), 1);
 
-    let refused = generate(&inside, 7, 1000, false, &mut |_| ()).unwrap_err();
+    let refused = generate(&inside, 7, 1000, false, &going, &mut |_| ()).unwrap_err();
     assert!(matches!(refused, Error::Exists { .. }), "{refused}");
     assert_eq!(std::fs::read_to_string(&made.path).unwrap(), lines);
-    let short = generate(&inside, 7, 1000, true, &mut |_| ()).unwrap();
+    let short = generate(&inside, 7, 1000, true, &going, &mut |_| ()).unwrap();
     assert!(lines.starts_with(&std::fs::read_to_string(&short.path).unwrap()) && short.bytes < 6000);
     assert_eq!(names(&inside), 1);
+
+    let stop = AtomicBool::new(false);
+    let stopped = generate(&inside, 8, 1 << 40, false, &stop, &mut |_| stop.store(true, Ordering::Relaxed));
+    assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
+    assert_eq!(names(&inside), 1);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
+        std::fs::write(inside.join("ordinary"), "").unwrap();
+        assert_eq!(mode(&made.path), mode(&inside.join("ordinary")));
+    }
 }
 
 /// The whole way: `build` reads the file.
 #[test]
 fn a_build_reads_it() {
     let folder = tempfile::tempdir().unwrap();
-    let made = generate(folder.path(), 7, 100_000, false, &mut |_| ()).unwrap();
+    let made = generate(folder.path(), 7, 100_000, false, &AtomicBool::new(false), &mut |_| ()).unwrap();
     let documents = crate::read_file(&made.path).unwrap();
     assert_eq!(documents.len() as u64, made.documents);
     let world = World::new(7);

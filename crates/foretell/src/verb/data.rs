@@ -4,12 +4,17 @@ use crate::arguments::Common;
 use crate::progress::Progress;
 use crate::{Failure, machine, output, signals};
 use data::{
-    BuildConfig, Dataset, Error, HeldOutAction, InvalidUtf8, Order, Phase, Report, TokenizerChoice, inspect,
+    BuildConfig, Dataset, Error, HeldOutAction, InvalidUtf8, Order, Phase, Report, Source, TokenizerChoice,
+    inspect,
 };
 use std::path::{Path, PathBuf};
 
 /// What to do with data.
 #[derive(clap::Subcommand, Debug)]
+#[command(after_help = "Examples:
+  foretell data generate --bytes 20000000 --out world
+  foretell data build world --out data/world --vocab 4096
+  foretell data inspect data/world --row 0 --seq 64")]
 pub enum Verb {
     /// Text, JSONL and Parquet to a folder of tokens
     Build(Build),
@@ -23,7 +28,8 @@ pub enum Verb {
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   foretell data build texts --out data/mine --vocab 4096
-  foretell data build 'books/*.jsonl.gz=3' code=1 --exclude '*test*' --out data/mix --tokenizer bytes")]
+  foretell data build 'books/*.jsonl.gz=3' code=1 --exclude '*test*' --out data/mix
+  foretell data build texts exams --holdout-source exams=1 --out data/kept --tokenizer bytes")]
 pub struct Build {
     /// Files, folders or globs (.txt .md .py … .jsonl .parquet, plain, .gz or .zst), each with =WEIGHT if
     /// sources are to be mixed
@@ -47,9 +53,16 @@ pub struct Build {
     /// Share of documents held out for evaluation, by their hash
     #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
     pub holdout: f64,
+    /// Share held out of one source instead; 1 keeps it out of training altogether. May be given several
+    /// times
+    #[arg(long, value_name = "SOURCE=SHARE")]
+    pub holdout_source: Vec<String>,
     /// Cut longer texts into documents of about so many bytes; 0: never
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 10)]
     pub cut_bytes: usize,
+    /// Longer lines and fields are malformed; a longer plain file is read in parts
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
+    pub record_bytes: usize,
     /// Field or column of text in JSONL and Parquet
     #[arg(long, value_name = "NAME", default_value = "text")]
     pub text_field: String,
@@ -91,25 +104,26 @@ pub struct Inspect {
     /// A folder made by `data build`
     pub data: PathBuf,
     /// Show a document, counted from 0
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", group = "view")]
     pub document: Option<u64>,
     /// Of the held-out split
-    #[arg(long)]
+    #[arg(long, requires = "view")]
     pub eval: bool,
     /// Show a row of training as the model gets it
-    #[arg(long, value_name = "N", conflicts_with = "document")]
+    #[arg(long, value_name = "N", group = "view")]
     pub row: Option<u64>,
     /// Tokens a row
-    #[arg(long, value_name = "N", default_value_t = 256)]
+    #[arg(long, value_name = "N", default_value_t = 256, requires = "row", conflicts_with = "document")]
     pub seq: usize,
     /// Seed of the order of rows
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, requires = "row", conflicts_with = "document")]
     pub seed: u64,
     /// Tokens of a document to show
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 200, requires = "document", conflicts_with = "row")]
     pub tokens: usize,
-    /// Compare every file with its hash, and prove that nothing held out is trained on
-    #[arg(long)]
+    /// Compare every file with its hash, prove that nothing held out is trained on, and name files that
+    /// the build did not write (`foreign` in the JSON)
+    #[arg(long, conflicts_with = "view")]
     pub verify: bool,
 }
 
@@ -149,18 +163,23 @@ pub fn run(verb: &Verb, common: &Common) -> Result<(), Failure> {
 
 fn run_build(options: &Build, common: &Common) -> Result<(), Failure> {
     let sources = options.sources.iter().map(|text| text.parse()).collect::<data::Result<_>>();
+    let mut sources: Vec<Source> = sources.map_err(usage)?;
+    for text in &options.holdout_source {
+        hold_out(&mut sources, text)?;
+    }
     let tokenizer = match &options.tokenizer {
         None => TokenizerChoice::Train(options.vocab),
         Some(path) if path == Path::new("bytes") => TokenizerChoice::Bytes,
         Some(path) => TokenizerChoice::File(path.clone()),
     };
     let config = BuildConfig {
-        sources: sources.map_err(usage)?,
+        sources,
         exclude: options.exclude.clone(),
         tokenizer,
         sample_bytes: options.sample_bytes,
         holdout: options.holdout,
         cut_bytes: options.cut_bytes,
+        record_bytes: options.record_bytes,
         text_field: options.text_field.clone(),
         invalid_utf8: if options.skip_invalid_utf8 { InvalidUtf8::Skip } else { InvalidUtf8::Replace },
         strict: options.strict,
@@ -171,10 +190,19 @@ fn run_build(options: &Build, common: &Common) -> Result<(), Failure> {
         shard_tokens: options.shard_tokens,
         threads: machine::threads(common)?,
         force: options.force,
-        ..BuildConfig::default()
     };
     let report = build(&config, &options.out, common)?;
     Ok(output::either(common, &report.manifest, || summary(&options.out, &report))?)
+}
+
+/// Sets a source's own hold-out, as `SOURCE=SHARE`.
+fn hold_out(sources: &mut [Source], text: &str) -> Result<(), Failure> {
+    let bad = |what: &str| Failure::Usage(format!("--holdout-source {text}: {what}"));
+    let (path, share) = text.rsplit_once('=').ok_or_else(|| bad("write it as SOURCE=SHARE"))?;
+    let share = share.trim().parse().map_err(|_| bad("the share is no number"))?;
+    let source = sources.iter_mut().find(|source| source.path == path);
+    source.ok_or_else(|| bad("no SOURCE is named so"))?.holdout = Some(share);
+    Ok(())
 }
 
 /// What a command line asked for in vain, and what went wrong.
@@ -182,6 +210,14 @@ pub fn usage(error: Error) -> Failure {
     match error {
         Error::Config(what) => Failure::Usage(what),
         other => other.into(),
+    }
+}
+
+/// The same of what listens to signals.
+fn interrupted(error: Error) -> Failure {
+    match error {
+        Error::Stopped => Failure::Interrupted(error.to_string()),
+        other => usage(other),
     }
 }
 
@@ -202,14 +238,9 @@ pub fn build(config: &BuildConfig, out: &Path, common: &Common) -> Result<Report
         });
     });
     progress.end();
-    match result {
-        Err(Error::Stopped) => Err(Failure::Interrupted(Error::Stopped.to_string())),
-        Err(error) => Err(usage(error)),
-        Ok(report) => {
-            report.notes.iter().for_each(|note| eprintln!("note: {note}"));
-            Ok(report)
-        }
-    }
+    let report = result.map_err(interrupted)?;
+    report.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    Ok(report)
 }
 
 /// What was built, for people.
@@ -242,8 +273,13 @@ fn run_inspect(options: &Inspect, common: &Common) -> Result<(), Failure> {
     if options.verify {
         dataset.verify()?;
         dataset.verify_split()?;
+        let foreign = dataset.foreign()?;
+        for name in &foreign {
+            eprintln!("note: {name} is not of the build that made {}", options.data.display());
+        }
         let text = || "every file is as it was written, and no held-out document is trained on\n".to_string();
-        return Ok(output::either(common, &serde_json::json!({"verified": true}), text)?);
+        let summary = serde_json::json!({"verified": true, "foreign": foreign});
+        return Ok(output::either(common, &summary, text)?);
     }
     if let Some(number) = options.document {
         let view = inspect::document(&dataset, options.eval, number, options.tokens).map_err(usage)?;
@@ -284,13 +320,14 @@ pub fn generate(
 ) -> Result<PathBuf, Failure> {
     let fresh = !folder.exists();
     let mut progress = Progress::new("world", bytes, common.quiet || common.json);
-    let path = data::world::generate(folder, seed, bytes, force, &mut |done| {
+    let stop = signals::stop()?;
+    let made = data::world::generate(folder, seed, bytes, force, &stop, &mut |done| {
         progress.show(done, || "bytes".into());
     });
     progress.end();
-    if path.is_err() && fresh {
+    if made.is_err() && fresh {
         // Removed only if it is empty.
         let _ = std::fs::remove_dir(folder);
     }
-    Ok(path?.path)
+    Ok(made.map_err(interrupted)?.path)
 }

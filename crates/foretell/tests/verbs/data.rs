@@ -71,6 +71,12 @@ fn inspect_shows_the_text_of_documents_and_rows() {
     }
     let ended = ok(words("data inspect {data} --verify --json", &places));
     assert_eq!(ended.summary()["verified"], true);
+    assert_eq!(ended.summary()["foreign"], serde_json::json!([]));
+    let folder = tempfile::tempdir().unwrap();
+    copy(data, folder.path());
+    fs::write(folder.path().join("mine.txt"), "").unwrap();
+    let ended = ok(words("data inspect {data} --verify", &[("data", folder.path())]));
+    assert!(ended.stderr.contains("mine.txt"), "{ended:?}");
 }
 
 #[test]
@@ -111,6 +117,21 @@ fn a_world_is_the_same_from_the_same_seed_and_can_be_built() {
     assert!(read(&b, 1).starts_with(&read(&a, 1)), "a longer world does not begin with the shorter");
     let summary = ok(words("data build {b} --out {built} --vocab 400 --json", &places)).summary();
     assert_eq!(summary["tokenizer"]["vocab_size"], 400);
+}
+
+#[test]
+fn a_source_can_be_kept_back_and_records_be_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let [text, back, out] = ["text.jsonl", "back.jsonl", "out"].map(|name| folder.path().join(name));
+    fs::write(&text, documents(2, 50) + &format!("{{\"text\": \"{}\"}}\n", "long ".repeat(1000))).unwrap();
+    fs::write(&back, documents(3, 20)).unwrap();
+    let places = [("text", text.as_path()), ("back", &back), ("out", &out)];
+    let line = "data build {text}=2 {back} --holdout-source {back}=1 --holdout 0 --record-bytes 4000 \
+                --out {out} --tokenizer bytes --json";
+    let summary = ok(words(line, &places)).summary();
+    assert_eq!((&summary["train"]["documents"], &summary["eval"]["documents"]), (&50.into(), &20.into()));
+    assert_eq!(summary["counts"]["malformed"], 1);
+    assert_eq!(summary["config"]["sources"][1]["holdout"], 1.0);
 }
 
 #[test]
@@ -178,6 +199,16 @@ fn bad_input_of_build_is_refused() {
         ("data build {gz} --out {out}", "torn.jsonl.gz"),
         ("data build {parquet} --out {out} --strict", "torn.parquet"),
         ("data build /dev/null --out {out}", "/dev/null"),
+        ("data build /dev/zero --out {out}", "/dev/zero"),
+        ("data build {text} --out {out} --rules /dev/zero", "/dev/zero"),
+        ("data build {text} --out {out} --held-out /dev/zero", "/dev/zero"),
+        ("data build {text} --out {out} --tokenizer /dev/zero", "/dev/zero"),
+        ("data build {text} --out {out} --holdout-source {text}", "SOURCE=SHARE"),
+        ("data build {text} --out {out} --holdout-source {text}=all", "text.jsonl=all"),
+        ("data build {text} --out {out} --holdout-source {text}=2", "hold-out"),
+        ("data build {text} --out {out} --holdout-source {text}=1", "train on"),
+        ("data build {text} --out {out} --holdout-source {missing}=1", "missing"),
+        ("data build {text}=2 --out {out} --holdout-source {text}=1", "weight"),
         ("data build {text}=0 --out {out}", "weight"),
         ("data build {text}=-1 --out {out}", "weight"),
         ("data build {text}=nan --out {out}", "weight"),
@@ -214,6 +245,7 @@ fn bad_input_of_build_is_refused() {
         ("--holdout 1.5", "hold"),
         ("--holdout nan", "hold"),
         ("--holdout 1", "train"),
+        ("--record-bytes 7", "record"),
         ("--sample-bytes 0", "sample"),
         ("--sample-bytes=-1", "sample-bytes"),
         ("--cut-bytes=-1", "cut-bytes"),
@@ -271,6 +303,13 @@ fn bad_input_of_inspect_and_generate_is_refused() {
             ("data inspect {data} --document 18446744073709551615", "18446744073709551615"),
             ("data inspect {data} --document=-1", "-1"),
             ("data inspect {data} --row 0 --document 0", "--document"),
+            ("data inspect {data} --seq 8", "--row"),
+            ("data inspect {data} --document 0 --seq 8", "--seq"),
+            ("data inspect {data} --seed 8", "--row"),
+            ("data inspect {data} --tokens 8", "--document"),
+            ("data inspect {data} --row 0 --tokens 8", "--tokens"),
+            ("data inspect {data} --eval", "--row"),
+            ("data inspect {data} --verify --row 0", "--row"),
             ("data inspect {data} --row 0 --seq 0", "0"),
             ("data inspect {data} --row 0 --seq 99999999999999", "99999999999999"),
             ("data generate", "--out"),

@@ -2,8 +2,9 @@
 
 use crate::common::{end, foretell, ok, refused};
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 19] = [
     "quickstart",
+    "data",
     "data build",
     "data inspect",
     "data generate",
@@ -37,6 +38,10 @@ fn every_verb_explains_itself_with_an_example_in_a_hundred_columns() {
             let example = format!("  foretell {verb}");
             assert!(help.stdout.lines().any(|line| line.starts_with(&example)), "{verb}: {}", help.stdout);
         }
+        // An example that is too long is folded.
+        let mut examples = help.stdout.lines().skip_while(|line| !line.starts_with("Example")).skip(1);
+        let folded = examples.find(|line| line.starts_with(' ') && !line.starts_with("  foretell "));
+        assert_eq!(folded, None, "{verb}");
         let long = help.stdout.lines().find(|line| line.chars().count() > 100);
         assert_eq!(long, None, "{verb}");
         assert!(help.stdout.contains("--threads"), "{verb}");

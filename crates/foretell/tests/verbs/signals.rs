@@ -68,6 +68,29 @@ fn two_processes_do_not_write_one_run_but_others_may_read_it() {
 }
 
 #[test]
+fn an_interrupted_build_or_world_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let holes = folder.path().join("holes");
+    fs::File::create(&holes).unwrap().set_len(1 << 40).unwrap();
+    let out = folder.path().join("out");
+    let places = [("holes", holes.as_path()), ("out", out.as_path())];
+    for line in [
+        "data build {holes} --out {out} --tokenizer bytes -q",
+        "data generate --out {out} --bytes 99999999999 -q",
+    ] {
+        for (name, code) in [("INT", 130), ("TERM", 143)] {
+            let child = spawn(line, &places);
+            std::thread::sleep(Duration::from_millis(300));
+            signal(child.id(), name);
+            let ended = wait(child, line);
+            assert_eq!(ended.code, Some(code), "{line}: {ended:?}");
+            assert!(ended.stderr.contains("nothing was written"), "{line}: {ended:?}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{line}");
+        }
+    }
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("world");
