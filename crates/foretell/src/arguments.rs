@@ -64,6 +64,9 @@ pub enum Verb {
     Score(verb::score::Options),
     /// Write a model as GGUF or safetensors
     Export(verb::export::Options),
+    /// Small runs, and the laws that they follow
+    #[command(subcommand)]
+    Ladder(verb::ladder::Verb),
     /// Foretell the loss of a run from finished ones, with intervals
     Predict(verb::predict::Options),
     /// Hold predictions against their outcomes

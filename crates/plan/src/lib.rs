@@ -5,6 +5,7 @@
 
 mod budget;
 mod error;
+pub mod ladder;
 mod machine;
 mod made;
 pub mod rules;

@@ -5,6 +5,7 @@ pub mod bench_predict;
 pub mod completions;
 pub mod data;
 pub mod export;
+pub mod ladder;
 pub mod plan;
 pub mod predict;
 pub mod quickstart;

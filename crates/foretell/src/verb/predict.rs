@@ -39,22 +39,39 @@ pub struct Options {
 
 /// What a law alone says.
 #[derive(Serialize)]
-struct Opinion {
-    law: &'static str,
-    formula: &'static str,
-    constants: Vec<(&'static str, f64, f64)>,
-    loss: f64,
+pub struct Opinion {
+    /// Its name.
+    pub law: &'static str,
+    /// How it is written.
+    pub formula: &'static str,
+    /// Names, values and deviations.
+    pub constants: Vec<(&'static str, f64, f64)>,
+    /// Of the target.
+    pub loss: f64,
 }
 
 /// Back-tests of one reach.
 #[derive(Serialize)]
-struct Reach {
+pub struct Reach {
     reach: f64,
     hidden: usize,
     /// Median of the relative errors' sizes.
     median_error: f64,
     /// Share of the 90 % intervals that held the loss.
     in90: f64,
+}
+
+impl Reach {
+    /// For people.
+    pub fn line(&self) -> String {
+        format!(
+            "  back-test {:>3.0}×: {} hidden runs, median error {:.2} %, 90 % intervals held {:.0} %\n",
+            self.reach,
+            self.hidden,
+            100.0 * self.median_error,
+            100.0 * self.in90
+        )
+    }
 }
 
 /// The answer.
@@ -152,7 +169,8 @@ fn ends(intervals: &[Interval]) -> serde_json::Map<String, serde_json::Value> {
     intervals.iter().flat_map(pair).collect()
 }
 
-fn opinions(runs: &[Run], target: &Target) -> Vec<Opinion> {
+/// What each law alone says.
+pub fn opinions(runs: &[Run], target: &Target) -> Vec<Opinion> {
     let flops = support::flops(runs, target);
     let all = [
         opinion::<JointLaw>(runs, target, flops),
@@ -175,7 +193,8 @@ fn opinion<L: Law>(runs: &[Run], target: &Target, flops: f64) -> Option<Opinion>
     })
 }
 
-fn reaches(tests: &[BackTest]) -> Vec<Reach> {
+/// Back-tests, a line a reach.
+pub fn reaches(tests: &[BackTest]) -> Vec<Reach> {
     let of = |reach: f64| {
         let tests: Vec<&BackTest> = tests.iter().filter(|test| test.reach == reach).collect();
         let mut errors: Vec<f64> = tests.iter().map(|test| test.error.abs()).collect();
@@ -226,16 +245,7 @@ fn people(options: &Options, answer: &Answer, prediction: &Prediction) -> String
     if answer.backtest.is_empty() {
         text += "  back-test none: the runs do not span enough compute to hide any\n";
     }
-    for row in &answer.backtest {
-        let _ = writeln!(
-            text,
-            "  back-test {:>3.0}×: {} hidden runs, median error {:.2} %, 90 % intervals held {:.0} %",
-            row.reach,
-            row.hidden,
-            100.0 * row.median_error,
-            100.0 * row.in90
-        );
-    }
+    answer.backtest.iter().for_each(|row| text += &row.line());
     let _ = writeln!(text, "            so intervals are {:.2} times as wide as without", answer.widening);
     if let (Some(id), Some(hash)) = (answer.id, &answer.hash) {
         let _ = writeln!(text, "  registered as {id} in {}, hash {hash}", options.registry.display());
@@ -243,6 +253,7 @@ fn people(options: &Options, answer: &Answer, prediction: &Prediction) -> String
     text
 }
 
-fn short(x: f64) -> String {
+/// A number in few digits.
+pub fn short(x: f64) -> String {
     if x == 0.0 || (0.001..1e4).contains(&x.abs()) { format!("{x:.4}") } else { format!("{x:.3e}") }
 }

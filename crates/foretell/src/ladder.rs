@@ -1,0 +1,145 @@
+//! A ladder on disk: what was designed, and what its finished rungs say.
+//!
+//! ```text
+//! LADDER/ ladder.toml          the design, the data, every rung with its cost
+//!         plans/<name>.toml    run.toml of a rung, before it is begun
+//!         rungs/<name>/        a run
+//!         laws.json            written by `ladder fit`
+//! ```
+
+use crate::Failure;
+use anyhow::{Context, anyhow};
+use plan::ladder::Design;
+use record::Run as RunFolder;
+use scaling::Run;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// `ladder.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ladder {
+    /// Program and commit that designed it.
+    pub version: String,
+    /// What was asked for.
+    pub design: Design,
+    /// Settings of all rungs, beyond the design.
+    pub settings: Vec<(String, String)>,
+    /// The data folder.
+    pub data: PathBuf,
+    /// What it holds.
+    pub data_hash: String,
+    /// What is held out.
+    pub eval_hash: String,
+    /// From the cheapest to the dearest.
+    pub rungs: Vec<RungPlan>,
+}
+
+/// A rung before it runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RungPlan {
+    /// Its folder.
+    pub name: String,
+    /// N.
+    pub parameters: u64,
+    /// D.
+    pub tokens: u64,
+    /// C, from the graph.
+    pub flops: f64,
+    /// Steps.
+    pub steps: u64,
+    /// Seconds on one core of the machine that designed it.
+    pub seconds: f64,
+    /// Of its weights and its order of the data.
+    pub seed: u64,
+}
+
+/// A finished rung.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finished {
+    /// Its folder.
+    pub name: String,
+    /// Of its weights and order.
+    pub seed: u64,
+    /// Held-out bits a byte against N, D and C.
+    pub run: Run,
+    /// Hash of its metrics.
+    pub hash: String,
+}
+
+impl Ladder {
+    /// Opens a ladder.
+    pub fn open(path: &Path) -> Result<Ladder, Failure> {
+        let file = path.join("ladder.toml");
+        let text = match std::fs::read_to_string(&file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(anyhow!(
+                    "{} is no ladder: it has no ladder.toml; `ladder run` makes one",
+                    path.display()
+                )
+                .into());
+            }
+            text => text.with_context(|| format!("cannot read {}", file.display()))?,
+        };
+        Ok(toml::from_str(&text).map_err(|e| anyhow!("{}: {}", file.display(), e.to_string().trim_end()))?)
+    }
+
+    /// The folder of a rung.
+    pub fn rung(path: &Path, name: &str) -> PathBuf {
+        path.join("rungs").join(name)
+    }
+
+    /// The configuration of a rung that is not begun.
+    pub fn plan(path: &Path, name: &str) -> PathBuf {
+        path.join("plans").join(format!("{name}.toml"))
+    }
+
+    /// What the finished rungs reached, and the names of the others.
+    pub fn finished(&self, path: &Path) -> Result<(Vec<Finished>, Vec<String>), Failure> {
+        let (mut finished, mut others) = (Vec::new(), Vec::new());
+        for rung in &self.rungs {
+            let folder = Ladder::rung(path, &rung.name);
+            let done = RunFolder::open(&folder).ok().filter(RunFolder::done);
+            let Some(run) = done else {
+                others.push(rung.name.clone());
+                continue;
+            };
+            let metrics = run.metrics()?;
+            let last = |name: &str| metrics.iter().rev().find_map(|line| line.get(name)?.as_f64());
+            let missing = |name: &str| anyhow!("{}: no line of metrics.jsonl has '{name}'", folder.display());
+            let loss = last("val/bits_per_byte").ok_or_else(|| missing("val/bits_per_byte"))?;
+            let tokens = last("train/tokens").ok_or_else(|| missing("train/tokens"))?;
+            let flops = last("train/flops").ok_or_else(|| missing("train/flops"))?;
+            let bytes = std::fs::read(folder.join("metrics.jsonl"))?;
+            let run = Run { parameters: rung.parameters as f64, tokens, flops, loss };
+            run.check().map_err(|error| anyhow!("{}: {error}", folder.display()))?;
+            finished.push(Finished {
+                name: rung.name.clone(),
+                seed: rung.seed,
+                run,
+                hash: record::hash(&bytes),
+            });
+        }
+        Ok((finished, others))
+    }
+}
+
+/// Relative deviation between seeds, over the rungs that have several; and how many differences it is from.
+pub fn noise(finished: &[Finished]) -> Option<(f64, usize)> {
+    let same =
+        |a: &Finished, b: &Finished| a.run.parameters == b.run.parameters && a.run.tokens == b.run.tokens;
+    let (mut sum, mut freedom, mut seen) = (0.0, 0, Vec::new());
+    for one in finished {
+        if seen.iter().any(|other| same(one, other)) {
+            continue;
+        }
+        seen.push(one.clone());
+        let losses: Vec<f64> =
+            finished.iter().filter(|other| same(one, other)).map(|other| other.run.loss.ln()).collect();
+        let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+        sum += losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>();
+        freedom += losses.len() - 1;
+    }
+    (freedom > 0).then(|| ((sum / freedom as f64).sqrt(), freedom))
+}

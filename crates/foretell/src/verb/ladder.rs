@@ -1,0 +1,453 @@
+//! `ladder run`: the small runs. `ladder fit`: the laws that they follow.
+
+use crate::arguments::Common;
+use crate::ladder::{Finished, Ladder, RungPlan, noise};
+use crate::progress::Progress;
+use crate::settings::Settings;
+use crate::{Failure, machine, output, signals};
+use anyhow::anyhow;
+use data::Dataset;
+use plan::ladder::{Design, Rung};
+use plan::{Adjust, Corpus, Plan, Probe, Request};
+use record::{Files, RunWriter};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+use train::{Events, Session, StepLine, TrainConfig};
+
+/// What to do with a ladder.
+#[derive(clap::Subcommand, Debug)]
+pub enum Verb {
+    /// Design the small runs, print the bill, run those that are not done
+    Run(Run),
+    /// The laws that the finished runs follow
+    Fit(Fit),
+}
+
+/// Options of `ladder run`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  foretell ladder run --data data/real --out ladders/real --max 1e11
+  foretell ladder run --data data/real --out ladders/real --max 1e11 --rung 3/20")]
+pub struct Run {
+    /// A folder made by `data build`; bytes or a small vocabulary, or the head is most of a small rung
+    #[arg(long, value_name = "DATA")]
+    pub data: PathBuf,
+    /// Folder of the ladder
+    #[arg(long, value_name = "LADDER", value_parser = crate::arguments::path())]
+    pub out: PathBuf,
+    /// FLOP of the dearest rung
+    #[arg(long, value_name = "FLOP")]
+    pub max: f64,
+    /// How many times cheaper the cheapest rung is
+    #[arg(long, value_name = "TIMES", default_value_t = 256.0)]
+    pub span: f64,
+    /// Tokens a parameter
+    #[arg(long, value_name = "RATIO,…", value_delimiter = ',', default_values_t = [10.0, 20.0, 40.0])]
+    pub ratios: Vec<f64>,
+    /// Seeds of the cheaper half of the rungs
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub seeds: u64,
+    /// Of n parts of the rungs run only the k-th: for job arrays
+    #[arg(long, value_name = "K/N")]
+    pub rung: Option<String>,
+    /// Only print the bill
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Options of `ladder fit`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  foretell ladder fit ladders/real")]
+pub struct Fit {
+    /// Folder of the ladder
+    #[arg(value_name = "LADDER")]
+    pub ladder: PathBuf,
+}
+
+/// Runs the verb.
+pub fn run(verb: &Verb, common: &Common, settings: &Settings) -> Result<(), Failure> {
+    match verb {
+        Verb::Run(options) => climb(options, common, settings),
+        Verb::Fit(options) => {
+            settings.refuse()?;
+            fit(options, common)
+        }
+    }
+}
+
+/// What the rungs share beyond their shapes.
+#[derive(Debug)]
+struct Shared<'a> {
+    fields: &'a [(String, String)],
+    seed: u64,
+}
+
+impl Adjust for Shared<'_> {
+    fn adjust(&self, mut config: TrainConfig) -> plan::Result<TrainConfig> {
+        config.seed = self.seed;
+        config.samples.prompts.clear();
+        super::plan::set_fields(&config, self.fields).map_err(|(name, value, reason)| plan::Error::Setting {
+            name,
+            value,
+            reason,
+        })
+    }
+}
+
+fn climb(options: &Run, common: &Common, settings: &Settings) -> Result<(), Failure> {
+    let part = options.rung.as_deref().map(part).transpose()?;
+    let dataset = Dataset::open(&options.data)?;
+    let ladder = match options.out.join("ladder.toml").exists() {
+        true => begun(options, &dataset, settings)?,
+        false => design(options, common, settings, &dataset)?,
+    };
+    bill(options, &ladder, common)?;
+    if options.dry_run {
+        return Ok(());
+    }
+    let mine: Vec<&RungPlan> = match part {
+        None => ladder.rungs.iter().collect(),
+        Some((k, n)) => ladder.rungs.iter().skip(k - 1).step_by(n).collect(),
+    };
+    let stopped = run_all(options, &dataset, &mine, common)?;
+    let (finished, others) = ladder.finished(&options.out)?;
+    let summary =
+        serde_json::json!({"ladder": options.out, "rungs": ladder.rungs.len(), "done": finished.len()});
+    if stopped {
+        let text = format!(
+            "stopped and saved; {} of {} rungs are done; the same command goes on",
+            finished.len(),
+            ladder.rungs.len()
+        );
+        return Err(Failure::Interrupted(text));
+    }
+    Ok(output::either(common, &summary, || {
+        let place = options.out.display();
+        match others.is_empty() {
+            true => format!(
+                "{place}: all {} rungs are done; go on with: foretell ladder fit {place}\n",
+                finished.len()
+            ),
+            false => format!("{place}: {} of {} rungs are done\n", finished.len(), ladder.rungs.len()),
+        }
+    })?)
+}
+
+/// `k/n`.
+fn part(text: &str) -> Result<(usize, usize), Failure> {
+    let numbers = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
+    match numbers {
+        Some((k, n)) if (1..=n).contains(&k) => Ok((k, n)),
+        _ => Err(Failure::Usage(format!("--rung {text}: write it as k/n with k from 1 to n, as in 3/20"))),
+    }
+}
+
+fn asked(options: &Run) -> Design {
+    let Run { span, ratios, seeds, .. } = options;
+    Design { span: *span, ratios: ratios.clone(), seeds: *seeds, ..Design::new(options.max) }
+}
+
+/// A ladder that was designed before goes on only as it was designed.
+fn begun(options: &Run, dataset: &Dataset, settings: &Settings) -> Result<Ladder, Failure> {
+    let ladder = Ladder::open(&options.out)?;
+    let place = options.out.display();
+    if ladder.design != asked(options) || ladder.settings != settings.entries {
+        return Err(Failure::Usage(format!(
+            "{place} was designed with other options, which stand in its ladder.toml; choose another --out"
+        )));
+    }
+    let corpus = Corpus::of(dataset);
+    if (&ladder.data_hash, &ladder.eval_hash) != (&corpus.data.hash, &corpus.data.eval_hash) {
+        return Err(
+            anyhow!("{}: is not the data that {place} was designed for", options.data.display()).into()
+        );
+    }
+    Ok(ladder)
+}
+
+/// Plans every rung and writes the ladder down.
+fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset) -> Result<Ladder, Failure> {
+    let usage = |error: plan::Error| Failure::Usage(error.to_string());
+    let design = asked(options);
+    let corpus = Corpus::of(dataset);
+    let (rungs, notes) = design.rungs(corpus.vocab).map_err(usage)?;
+    notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let device = machine::device_of(common, 1)?;
+    let probe = Probe::measure(&device)?;
+    let files = Files::new();
+    if !options.dry_run {
+        files.create_folder(&options.out.join("plans"))?;
+    }
+    let mut progress = Progress::new("design", rungs.len() as u64, common.quiet || common.json);
+    let mut planned = Vec::new();
+    for (count, rung) in (1..).zip(&rungs) {
+        let Plan { parameters, tokens, flops, seconds, mut config, .. } =
+            plan_rung(rung, &corpus, settings, &probe, &device)?;
+        config.origin.version = machine::version();
+        config.machine.threads = 1;
+        if !options.dry_run {
+            files.replace(&Ladder::plan(&options.out, &rung.name), config.to_toml()?.as_bytes())?;
+        }
+        let (name, seed, seconds) = (rung.name.clone(), rung.seed, seconds.total);
+        planned.push(RungPlan { name, parameters, tokens, flops, steps: config.steps, seconds, seed });
+        progress.show(count, || "rungs planned".into());
+    }
+    progress.end();
+    let ladder = Ladder {
+        version: machine::version(),
+        design,
+        settings: settings.entries.clone(),
+        data: options.data.clone(),
+        data_hash: corpus.data.hash.clone(),
+        eval_hash: corpus.data.eval_hash.clone(),
+        rungs: planned,
+    };
+    if !options.dry_run {
+        let text = toml::to_string(&ladder).map_err(|e| anyhow!("ladder.toml: {e}"))?;
+        files.replace(&options.out.join("ladder.toml"), text.as_bytes())?;
+    }
+    Ok(ladder)
+}
+
+fn plan_rung(
+    rung: &Rung,
+    corpus: &Corpus,
+    settings: &Settings,
+    probe: &Probe,
+    device: &engine::CpuDevice,
+) -> Result<Plan, Failure> {
+    let mut fixed = rung.settings();
+    let mut fields = Vec::new();
+    for (name, value) in &settings.entries {
+        match fixed.set(name, value) {
+            Ok(true) => {}
+            Ok(false) => fields.push((name.clone(), value.clone())),
+            Err(error) => return Err(Failure::Usage(error.to_string())),
+        }
+    }
+    let adjust = Shared { fields: &fields, seed: rung.seed };
+    let available = machine::available();
+    let request = Request { budget: rung.budget(), settings: &fixed, corpus, adjust: &adjust, available };
+    Ok(Plan::make(&request, probe, device)?)
+}
+
+/// What the ladder costs, before it runs.
+fn bill(options: &Run, ladder: &Ladder, common: &Common) -> Result<(), Failure> {
+    let workers = machine::threads(common)?;
+    let (flops, seconds) =
+        ladder.rungs.iter().fold((0.0, 0.0), |sum, rung| (sum.0 + rung.flops, sum.1 + rung.seconds));
+    if common.json {
+        output::json(&serde_json::json!({
+            "ladder": options.out, "rungs": ladder.rungs, "flops": flops, "seconds": seconds / workers as f64,
+        }))?;
+        return Ok(());
+    }
+    if common.quiet {
+        return Ok(());
+    }
+    eprintln!("The bill: {} rungs", ladder.rungs.len());
+    eprintln!("  {:<22} {:>9} {:>9} {:>9} {:>7} {:>8}", "rung", "N", "D", "FLOP", "D/N", "seconds");
+    for rung in &ladder.rungs {
+        eprintln!(
+            "  {:<22} {:>9} {:>9.2e} {:>9.2e} {:>7.1} {:>8.1}",
+            rung.name,
+            rung.parameters,
+            rung.tokens as f64,
+            rung.flops,
+            rung.tokens as f64 / rung.parameters as f64,
+            rung.seconds
+        );
+    }
+    eprintln!("  together {flops:.2e} FLOP, about {:.0} s, {workers} at a time", seconds / workers as f64);
+    Ok(())
+}
+
+/// What a worker tells.
+enum Told {
+    /// FLOP of a step.
+    Spent(f64),
+    /// A rung that is done, or why not.
+    Ended(String, Result<bool, Failure>),
+}
+
+struct Teller<'a> {
+    tell: &'a mpsc::Sender<Told>,
+    flops: f64,
+}
+
+impl Events for Teller<'_> {
+    fn step(&mut self, line: &StepLine) {
+        // Nobody listens any more only when the command is ending.
+        let _ = self.tell.send(Told::Spent(line.flops - self.flops));
+        self.flops = line.flops;
+    }
+}
+
+/// Runs the rungs that are not done, one a core; says whether it was asked to stop.
+fn run_all(options: &Run, dataset: &Dataset, rungs: &[&RungPlan], common: &Common) -> Result<bool, Failure> {
+    let stop = signals::stop()?;
+    let failed = AtomicBool::new(false);
+    let next = AtomicUsize::new(0);
+    let total: f64 = rungs.iter().map(|rung| rung.flops).sum();
+    let workers = machine::threads(common)?.min(rungs.len().max(1));
+    let peak = plan::peak(&machine::device_of(common, 1)?, Duration::from_millis(8));
+    let (tell, told) = mpsc::channel();
+    // Thousandths, for a bar counts in whole units.
+    let mut progress = Progress::new("ladder", 1000, common.quiet || common.json);
+    let mut first_failure = None;
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            let (tell, next, failed, stop) = (tell.clone(), &next, &failed, &stop);
+            scope.spawn(move || {
+                let stopping = || signals::stopping(stop) || failed.load(Ordering::Relaxed);
+                while let Some(rung) = rungs.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !stopping())
+                {
+                    let ended = run_rung(options, dataset, rung, common, peak, &stopping, &tell);
+                    if ended.is_err() {
+                        failed.store(true, Ordering::Relaxed);
+                    }
+                    let _ = tell.send(Told::Ended(rung.name.clone(), ended));
+                }
+            });
+        }
+        drop(tell);
+        let (mut spent, mut done) = (0.0, 0);
+        for message in told {
+            match message {
+                Told::Spent(flops) => spent += flops,
+                Told::Ended(_, Ok(true)) => done += 1,
+                Told::Ended(name, Ok(false)) => progress.note(&format!("note: {name} is left as it is")),
+                Told::Ended(name, Err(error)) => first_failure = first_failure.take().or(Some((name, error))),
+            }
+            progress.show((1000.0 * spent / total) as u64, || {
+                format!("‰ of the FLOP, {done} of {} rungs", rungs.len())
+            });
+        }
+    });
+    progress.end();
+    match first_failure {
+        Some((name, Failure::Failed(error))) => Err(Failure::Failed(error.context(format!("rung {name}")))),
+        Some((_, other)) => Err(other),
+        None => Ok(signals::stopping(&stop)),
+    }
+}
+
+/// Runs a rung to its end, from where it stands; false if it was stopped or is being written by another process.
+fn run_rung(
+    options: &Run,
+    dataset: &Dataset,
+    rung: &RungPlan,
+    common: &Common,
+    peak: f64,
+    stop: &(dyn Fn() -> bool + Sync),
+    tell: &mpsc::Sender<Told>,
+) -> Result<bool, Failure> {
+    let folder = Ladder::rung(&options.out, &rung.name);
+    let spent = |flops: f64| {
+        let _ = tell.send(Told::Spent(flops));
+    };
+    if record::Run::open(&folder).is_ok_and(|run| run.done()) {
+        spent(rung.flops);
+        return Ok(true);
+    }
+    let (config, writer) = match claim(options, rung, &folder) {
+        Ok(claimed) => claimed,
+        Err(Failure::Failed(error)) if is_locked(&error) => return Ok(false),
+        Err(other) => return Err(other),
+    };
+    // Another process may have ended it between the look and the lock.
+    if writer.run().done() {
+        spent(rung.flops);
+        return Ok(true);
+    }
+    let device = machine::device_of(common, 1)?;
+    let session =
+        Session { config: &config, dataset, writer: &writer, devices: &[device], peak, initial: None, stop };
+    let outcome = train::train(&session, &mut Teller { tell, flops: 0.0 })?;
+    Ok(outcome.done)
+}
+
+/// A rung's configuration and its folder, locked.
+fn claim(options: &Run, rung: &RungPlan, folder: &Path) -> Result<(TrainConfig, RunWriter), Failure> {
+    if folder.join("run.toml").exists() {
+        let writer = RunWriter::open(folder, Files::new())?;
+        let config = TrainConfig::from_toml(&writer.run().config()?, &folder.join("run.toml"))?;
+        return Ok((config, writer));
+    }
+    let path = Ladder::plan(&options.out, &rung.name);
+    let text = std::fs::read_to_string(&path).map_err(|e| anyhow!("cannot read {}: {e}", path.display()))?;
+    let config = TrainConfig::from_toml(&text, &path)?;
+    let writer = RunWriter::create(folder, &text, Files::new())?;
+    Ok((config, writer))
+}
+
+fn is_locked(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(record::Error::Locked { .. }))
+}
+
+/// What `ladder fit` says and writes.
+#[derive(Serialize)]
+struct Laws {
+    loss_unit: &'static str,
+    rungs: Vec<Finished>,
+    unfinished: Vec<String>,
+    /// Relative deviation between seeds.
+    noise: Option<f64>,
+    laws: Vec<super::predict::Opinion>,
+    backtest: Vec<super::predict::Reach>,
+}
+
+fn fit(options: &Fit, common: &Common) -> Result<(), Failure> {
+    let ladder = Ladder::open(&options.ladder)?;
+    let (rungs, unfinished) = ladder.finished(&options.ladder)?;
+    let runs: Vec<scaling::Run> = rungs.iter().map(|rung| rung.run).collect();
+    let Some(dearest) = runs.iter().max_by(|a, b| a.flops.total_cmp(&b.flops)) else {
+        let text = format!("{}: no rung is done yet; `ladder run` runs them", options.ladder.display());
+        return Err(anyhow!(text).into());
+    };
+    let laws = Laws {
+        loss_unit: "bits a byte",
+        noise: noise(&rungs).map(|(deviation, _)| deviation),
+        laws: super::predict::opinions(&runs, &dearest.target()),
+        backtest: super::predict::reaches(&scaling::backtest::backtest(&runs)),
+        rungs,
+        unfinished,
+    };
+    let text = serde_json::to_string_pretty(&laws)?;
+    Files::new().replace(&options.ladder.join("laws.json"), text.as_bytes())?;
+    Ok(output::either(common, &laws, || people(options, &laws))?)
+}
+
+fn people(options: &Fit, laws: &Laws) -> String {
+    use std::fmt::Write;
+    let mut text = format!("{}: {} rungs are done", options.ladder.display(), laws.rungs.len());
+    if !laws.unfinished.is_empty() {
+        let _ = write!(text, ", {} are not", laws.unfinished.len());
+    }
+    let _ = writeln!(text, "\n  {:<22} {:>9} {:>9} {:>9} {:>10}", "rung", "N", "D", "FLOP", "bits/byte");
+    for Finished { name, run, .. } in &laws.rungs {
+        let scaling::Run { parameters, tokens, flops, loss } = run;
+        let _ = writeln!(text, "  {name:<22} {parameters:>9.2e} {tokens:>9.2e} {flops:>9.2e} {loss:>10.4}");
+    }
+    if let Some(noise) = laws.noise {
+        let _ = writeln!(text, "  seeds differ by {:.2} %", 100.0 * noise);
+    }
+    for law in &laws.laws {
+        let constants: Vec<_> = law
+            .constants
+            .iter()
+            .map(|(name, value, deviation)| {
+                format!("{name} = {} ± {}", super::predict::short(*value), super::predict::short(*deviation))
+            })
+            .collect();
+        let _ = writeln!(text, "  {:<9} {}\n            {}", law.law, law.formula, constants.join(", "));
+    }
+    for row in &laws.backtest {
+        text += &row.line();
+    }
+    let _ = writeln!(text, "  written to {}", options.ladder.join("laws.json").display());
+    text
+}

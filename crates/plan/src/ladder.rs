@@ -1,0 +1,196 @@
+//! The design of a ladder: small runs, geometric in compute, at several ratios of tokens to parameters,
+//! the cheap ones with several seeds.
+
+use crate::rules::{TOKENS_PER_PARAMETER, rows};
+use crate::{Budget, Error, Result, Settings, Shape, depth};
+use serde::{Deserialize, Serialize};
+
+/// What a ladder is to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Design {
+    /// FLOP of the dearest rung.
+    pub max: f64,
+    /// How many times cheaper the cheapest is.
+    pub span: f64,
+    /// How many times dearer a level is than the one below.
+    pub step: f64,
+    /// Tokens a parameter, about.
+    pub ratios: Vec<f64>,
+    /// Seeds of the rungs in the lower half of the levels; those above have one.
+    pub seeds: u64,
+    /// Size of a head, the same on all rungs.
+    pub head_dim: usize,
+    /// Tokens a row.
+    pub seq: usize,
+}
+
+impl Design {
+    /// Two decades below `max` in steps of four, at half, once and twice the compute-optimal ratio, two seeds;
+    /// heads of 16 and rows of 128 tokens, for a rung's step should have few tokens.
+    pub fn new(max: f64) -> Design {
+        let ratios = [0.5, 1.0, 2.0].map(|factor| factor * TOKENS_PER_PARAMETER).into();
+        Design { max, span: 256.0, step: 4.0, ratios, seeds: 2, head_dim: 16, seq: 128 }
+    }
+
+    /// Refuses what is no ladder.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |name: &str, value: f64, reason: &str| {
+            Err(Error::Setting { name: name.into(), value: value.to_string(), reason: reason.into() })
+        };
+        let whole = |x: f64, least: f64, most: f64| x.is_finite() && (least..=most).contains(&x);
+        if !whole(self.max, 1e7, 1e30) {
+            return refuse("max", self.max, "it must lie between 1e7 and 1e30 FLOP");
+        }
+        if !whole(self.span, 30.0, 1e6) {
+            return refuse(
+                "span",
+                self.span,
+                "it must lie between 30 and 1e6: less says nothing of a larger run",
+            );
+        }
+        if !whole(self.step, 1.2, 100.0) {
+            return refuse("step", self.step, "it must lie between 1.2 and 100");
+        }
+        if self.ratios.is_empty() || self.ratios.len() > 20 {
+            return refuse("ratios", self.ratios.len() as f64, "there must be 1 to 20 of them");
+        }
+        if let Some(&ratio) = self.ratios.iter().find(|ratio| !whole(**ratio, 0.1, 1e5)) {
+            return refuse("ratios", ratio, "each must lie between 0.1 and 100000 tokens a parameter");
+        }
+        if !(1..=100).contains(&self.seeds) {
+            return refuse("seeds", self.seeds as f64, "it must lie between 1 and 100");
+        }
+        Ok(())
+    }
+
+    /// The rungs for a vocabulary, from the cheapest to the dearest. Levels that no shape fits are left
+    /// out; the notes name them.
+    pub fn rungs(&self, vocab: usize) -> Result<(Vec<Rung>, Vec<String>)> {
+        self.check()?;
+        let shapes: Vec<Shape> = (1..=128).map(|i| self.shape(8 * i, vocab)).collect();
+        shapes.iter().try_for_each(Shape::check)?;
+        let levels = (self.span.ln() / self.step.ln()).round() as i32 + 1;
+        let (mut rungs, mut notes) = (Vec::<Rung>::new(), Vec::new());
+        for level in (0..levels).rev() {
+            let flops = self.max * self.step.powi(-level);
+            for &ratio in &self.ratios {
+                let cost = |shape: &Shape| shape.flops_per_token() * ratio * shape.parameters() as f64;
+                let off = |shape: &Shape| (cost(shape) / flops).ln().abs();
+                let Some(shape) = shapes.iter().copied().min_by(|a, b| off(a).total_cmp(&off(b))) else {
+                    continue;
+                };
+                if off(&shape) > self.step.ln() {
+                    notes.push(format!("no shape fits {flops:.1e} FLOP at {ratio} tokens a parameter"));
+                    continue;
+                }
+                let tokens = flops / shape.flops_per_token();
+                let seeds = if 2 * level >= levels { self.seeds } else { 1 };
+                for seed in 1..=seeds {
+                    let name = format!("{}x{}-{:.0}k-s{seed}", shape.width, shape.layers, tokens / 1e3);
+                    // Neighbouring ratios can fall on one shape only if they are very near.
+                    if rungs.iter().all(|rung| rung.name != name) {
+                        rungs.push(Rung { name, shape, tokens, seed });
+                    }
+                }
+            }
+        }
+        if rungs.len() < 6 {
+            let reason = format!("only {} rungs fit; a higher --max has more", rungs.len());
+            return Err(Error::Infeasible { budget: format!("{:e}", self.max), reason });
+        }
+        Ok((rungs, notes))
+    }
+
+    /// The shape of a width in this ladder's family, its depth by the rule.
+    fn shape(&self, width: usize, vocab: usize) -> Shape {
+        let heads = (width / self.head_dim.max(1)).max(1);
+        let ffn = (width * 8).div_ceil(3).next_multiple_of(16);
+        let layers = depth(width).round() as usize;
+        let Design { head_dim, seq, .. } = *self;
+        Shape { width, layers, heads, kv_heads: heads, head_dim, ffn, seq, vocab, tied: false }
+    }
+}
+
+/// A run of a ladder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rung {
+    /// Its folder's name.
+    pub name: String,
+    /// Its model.
+    pub shape: Shape,
+    /// Tokens that it trains on, about: whole steps.
+    pub tokens: f64,
+    /// Of its weights and of its order of the data.
+    pub seed: u64,
+}
+
+impl Rung {
+    /// As a budget.
+    pub fn budget(&self) -> Budget {
+        Budget::Size { parameters: Some(self.shape.parameters() as f64), tokens: Some(self.tokens) }
+    }
+
+    /// What a plan fixes for it: its shape, and one evaluation, at the end.
+    pub fn settings(&self) -> Settings {
+        let Shape { width, layers, heads, kv_heads, head_dim, ffn, seq, tied, .. } = self.shape;
+        let rows = rows(self.tokens, seq);
+        Settings {
+            width: Some(width),
+            layers: Some(layers),
+            heads: Some(heads),
+            kv_heads: Some(kv_heads),
+            head_dim: Some(head_dim),
+            ffn: Some(ffn),
+            seq: Some(seq),
+            tied: Some(tied),
+            rows: Some(rows),
+            // A rung has a core to itself, and the same bits on every machine.
+            micro_rows: Some(crate::rules::micro_rows(rows, seq, 1)),
+            evals: Some(1),
+            ..Settings::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rungs_are_geometric_in_compute_and_named_once() {
+        let (rungs, notes) = Design::new(1e11).rungs(259).unwrap();
+        let cost = |rung: &Rung| rung.shape.flops_per_token() * rung.tokens;
+        assert!(rungs.len() >= 12, "{rungs:?}");
+        assert!(rungs.is_sorted_by(|a, b| cost(a) <= cost(b) * 1.0001));
+        let mut names: Vec<_> = rungs.iter().map(|rung| &rung.name).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), rungs.len());
+        assert!((cost(&rungs[rungs.len() - 1]) / 1e11 - 1.0).abs() < 1e-9);
+        let sizes: std::collections::BTreeSet<_> = rungs.iter().map(|rung| rung.shape.parameters()).collect();
+        assert!(sizes.len() >= 5, "{sizes:?} {notes:?}");
+        for rung in &rungs {
+            assert_eq!(rung.shape.head_dim, 16);
+            assert!((rung.shape.parameters() as f64 * 5.0..).contains(&rung.tokens), "{rung:?}");
+        }
+        assert!(rungs.iter().any(|rung| rung.seed == 2) && rungs.last().is_some_and(|rung| rung.seed == 1));
+    }
+
+    #[test]
+    fn what_is_no_ladder_is_refused() {
+        let refused = |change: fn(&mut Design)| {
+            let mut design = Design::new(1e11);
+            change(&mut design);
+            design.rungs(259).unwrap_err().to_string()
+        };
+        assert!(refused(|d| d.max = f64::NAN).contains("max"));
+        assert!(refused(|d| d.span = 2.0).contains("span"));
+        assert!(refused(|d| d.step = 1.0).contains("step"));
+        assert!(refused(|d| d.ratios.clear()).contains("ratios"));
+        assert!(refused(|d| d.ratios = vec![-1.0]).contains("ratios"));
+        assert!(refused(|d| d.seeds = 0).contains("seeds"));
+        assert!(refused(|d| d.max = 1e7).contains("rungs fit"));
+        assert!(refused(|d| d.head_dim = 0).contains("head_dim"));
+    }
+}
