@@ -4,7 +4,8 @@
 # by apt-get when run as root. Arguments go to the tests: scripts/neon.sh attention
 #
 # With --check it only compiles what runs on AArch64 (no linker, no emulator). It ends with 3 if
-# something is missing that cannot be had; the last line says what.
+# something is missing that cannot be had; the last line says what. With --check that is Rust's target alone, and
+# only where there is no rustup to fetch it: a fetch that fails is a failure.
 set -eu
 cd "$(dirname "$0")/.."
 target=aarch64-unknown-linux-gnu
@@ -26,7 +27,9 @@ fi
 
 library="$(rustc --print sysroot)/lib/rustlib/$target/lib"
 if [ ! -d "$library" ]; then
-    if has rustup; then rustup target add "$target" >&2 || true; fi
+    if has rustup; then
+        rustup target add "$target" >&2 || [ $check = no ] || exit 1
+    fi
     [ -d "$library" ] || missing "Rust's standard library for $target" "run rustup target add $target"
 fi
 if [ $check = yes ]; then

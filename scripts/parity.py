@@ -8,8 +8,11 @@
   2. What `foretell export --to gguf` makes of them opens in llama.cpp: the same tokens for texts of all kinds, and
      log-probabilities within 1e-3 in f32. In bf16 and f16 llama.cpp rounds activations too (to 8 and 11 bits), so the
      bound there is on the mean difference. foretell opens the file as well, with what it had before.
-  3. --checkpoint: a model that foretell trained opens in transformers, with the same tokens and log-probabilities,
-     and goes through step 2 too.
+  3. What `foretell export --to safetensors` makes of them, in every type of number, opens in transformers: the same
+     log-probabilities and tokens. So both layouts that we write, Qwen3's and Llama's, are opened by another program;
+     Llama's also from the GGUF file of step 2, which our own reader turns back into a Hugging Face folder.
+  4. --checkpoint: a model that foretell trained opens in transformers, with the same tokens and log-probabilities,
+     and goes through steps 2 and 3 too.
 
 One JSON object a comparison on stdout; the exit code is 1 if any is out of bounds.
 """
@@ -74,8 +77,8 @@ class Foretell:
         assert got["tokens"] == tokens, "score was given other tokens than it says"
         return np.array(got["logprobs"][1:], np.float64)
 
-    def export(self, model, kind, out):
-        self.run("export", model, "--to", "gguf", "--dtype", kind, "--out", out)
+    def export(self, model, to, kind, out):
+        self.run("export", model, "--to", to, "--dtype", kind, "--out", out)
 
 
 def log_probabilities(logits, tokens):
@@ -138,7 +141,7 @@ def compare_gguf(foretell, name, folder, tokens, ours, work):
     encode = AutoTokenizer.from_pretrained(folder)
     for kind, bound in BOUNDS.items():
         file = pathlib.Path(work) / f"{name}-{kind}.gguf"
-        foretell.export(folder, kind, file)
+        foretell.export(folder, "gguf", kind, file)
         # Keys and values in f32 and plain attention, so that nothing else is rounded.
         theirs = llama_cpp.Llama(str(file), n_ctx=256, n_batch=256, n_ubatch=256, n_threads=1, logits_all=True,
                                  type_k=0, type_v=0, flash_attn=False, verbose=False)
@@ -155,6 +158,32 @@ def compare_gguf(foretell, name, folder, tokens, ours, work):
         # The file holds rounded weights: as much as their precision, and nothing in f32.
         report(f"{name}, {kind}: foretell score, foretell score of the exported file",
                ("mean", {"f32": 0.0, "f16": 5e-3, "bf16": 5e-2}[kind]), **differences(ours, again))
+
+
+def compare_safetensors(foretell, name, folder, tokens, ours, work):
+    """`folder` and the f32 file that compare_gguf made of it, exported as folders, opened by transformers."""
+    encode = AutoTokenizer.from_pretrained(folder)
+    architecture = json.loads((pathlib.Path(folder) / "config.json").read_text())["architectures"]
+    cases = [(folder, kind) for kind in BOUNDS] + [(pathlib.Path(work) / f"{name}-f32.gguf", "f32")]
+    for number, (source, kind) in enumerate(cases):
+        out = pathlib.Path(work) / f"{name}-{number}-hf"
+        foretell.export(source, "safetensors", kind, out)
+        what = f"{name}, {kind}: {pathlib.Path(source).name} exported as safetensors"
+        written = json.loads((out / "config.json").read_text())
+        report(f"{what}: layout", ("different", 0), different=int(written["architectures"] != architecture))
+        bound = ("largest", 1e-4) if kind == "f32" else BOUNDS[kind]
+        # transformers computes in f32 with the rounded weights, as foretell does.
+        theirs = of_transformers(out, tokens)
+        report(f"{what}: transformers, foretell score of the model", bound, **differences(ours, theirs))
+        report(f"{what}: transformers, foretell score of the folder", ("largest", 1e-4),
+               **differences(foretell.score(out, tokens), theirs))
+        again = AutoTokenizer.from_pretrained(out)
+        for text in TEXTS:
+            expected, got = (e.encode(text, add_special_tokens=False) for e in (encode, again))
+            if got != expected:
+                report(f"{what}: tokens of {text!r}", ("different", 0), different=1, got=got, expected=expected)
+        if not (out / "generation_config.json").is_file() or not (out / "README.md").is_file():
+            report(f"{what}: files", ("missing", 0), missing=1)
 
 
 def checkpoint_of(model):
@@ -179,6 +208,7 @@ def main():
             tokens = generator.integers(0, 300, 200).tolist()
             ours = compare_scores(foretell, layout, folder, tokens)
             compare_gguf(foretell, layout, folder, tokens, ours, work)
+            compare_safetensors(foretell, layout, folder, tokens, ours, work)
         if options.checkpoint is None:
             print(json.dumps({"comparison": "trained: skipped, for no --checkpoint was given", "passed": None}))
         else:
@@ -196,6 +226,7 @@ def main():
             tokens = encode.encode("".join(TEXTS), add_special_tokens=False)[: min(context, 200)]
             ours = compare_scores(foretell, "trained", folder, tokens)
             compare_gguf(foretell, "trained", folder, tokens, ours, work)
+            compare_safetensors(foretell, "trained", folder, tokens, ours, work)
     if failed:
         sys.exit("parity: out of bounds: " + "; ".join(failed))
 

@@ -24,6 +24,7 @@ done
 
 begin=$SECONDS
 failed=()
+skipped=()
 target=${CARGO_TARGET_DIR:-target}
 logs=$target/test-logs
 mkdir -p "$logs" || exit 1
@@ -44,7 +45,10 @@ step() {
     code=$?
     case $code in
     0) printf 'ok       %5d s   %s\n' $((SECONDS - start)) "$(passed "$log")" ;;
-    3) printf 'SKIPPED  %5d s   %s\n' $((SECONDS - start)) "$(tail -n 1 "$log")" ;;
+    3)
+        skipped+=("$name")
+        printf 'SKIPPED  %5d s   %s\n' $((SECONDS - start)) "$(tail -n 1 "$log")"
+        ;;
     *)
         printf 'FAILED   %5d s\n' $((SECONDS - start))
         failed+=("$name")
@@ -78,6 +82,8 @@ step "set up" set_up
 step "format" cargo fmt --all -- --check
 step "lints" cargo clippy --locked --workspace --all-targets -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+# Checked only: the fuzzer itself, which is C++, is not compiled, and nothing is linked.
+step "fuzz targets" env CUSTOM_LIBFUZZER_PATH=none/libfuzzer.a cargo check --locked --manifest-path fuzz/Cargo.toml --target-dir "$target"
 step "NEON compiles" scripts/neon.sh --check
 step "NEON tests" scripts/neon.sh
 
@@ -100,5 +106,10 @@ printf '%-24s %s       %5d s\n' "tests" "$([[ " ${failed[*]} " == *" tests "* ]]
 if [ ${#failed[@]} -gt 0 ]; then
     (IFS=,; echo "failed after $((SECONDS - begin)) s: ${failed[*]}")
     exit 1
+fi
+# What was skipped has not passed: a run of CI that says so lacks something that its image should have.
+if [ ${#skipped[@]} -gt 0 ]; then
+    (IFS=,; echo "passed in $((SECONDS - begin)) s, without what could not be run here: ${skipped[*]}")
+    exit 0
 fi
 echo "all passed in $((SECONDS - begin)) s"

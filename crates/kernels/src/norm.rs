@@ -13,7 +13,8 @@ pub fn norm_scratch(rows: usize, dim: usize) -> usize {
     2 * sum_rows_scratch(rows, dim)
 }
 
-/// `y = x · rstd · gain` with `rstd = 1 / √(mean(x²) + eps)` a row, kept for the gradient
+/// `y = x · rstd · gain` with `rstd = 1 / √(mean(x²) + eps)` a row (at most 1.5 ULP off its argument's: root and
+/// division are correctly rounded, on every instruction set), kept for the gradient
 /// (Zhang & Sennrich 2019).
 ///
 /// `x`, `y`: `[rows, dim]`; `gain`: `[dim]`; `rstd`: `[rows]`.
