@@ -26,11 +26,11 @@ pub struct Design {
 }
 
 impl Design {
-    /// Two decades below `max` in steps of four, at half, once and twice the compute-optimal ratio, two seeds;
+    /// Two decades below `max` in steps of two and a half, at half, once and twice the compute-optimal ratio, two seeds;
     /// heads of 16 and rows of 128 tokens, for a rung's step should have few tokens.
     pub fn new(max: f64) -> Design {
         let ratios = [0.5, 1.0, 2.0].map(|factor| factor * TOKENS_PER_PARAMETER).into();
-        Design { max, span: 256.0, step: 4.0, ratios, seeds: 2, head_dim: 16, seq: 128 }
+        Design { max, span: 100.0, step: 2.5, ratios, seeds: 2, head_dim: 16, seq: 128 }
     }
 
     /// Refuses what is no ladder.
@@ -68,7 +68,7 @@ impl Design {
     /// out; the notes name them.
     pub fn rungs(&self, vocab: usize) -> Result<(Vec<Rung>, Vec<String>)> {
         self.check()?;
-        let shapes: Vec<Shape> = (1..=128).map(|i| self.shape(8 * i, vocab)).collect();
+        let shapes: Vec<Shape> = (2..=256).map(|i| self.shape(4 * i, vocab)).collect();
         shapes.iter().try_for_each(Shape::check)?;
         let levels = (self.span.ln() / self.step.ln()).round() as i32 + 1;
         let (mut rungs, mut notes) = (Vec::<Rung>::new(), Vec::new());
@@ -80,7 +80,7 @@ impl Design {
                 let Some(shape) = shapes.iter().copied().min_by(|a, b| off(a).total_cmp(&off(b))) else {
                     continue;
                 };
-                if off(&shape) > self.step.ln() {
+                if off(&shape) > OFF.ln() {
                     notes.push(format!("no shape fits {flops:.1e} FLOP at {ratio} tokens a parameter"));
                     continue;
                 }
@@ -111,6 +111,10 @@ impl Design {
         Shape { width, layers, heads, kv_heads: heads, head_dim, ffn, seq, vocab, tied: false }
     }
 }
+
+/// How many times dearer or cheaper than wanted the nearest shape may be at the wanted ratio; the tokens make
+/// up for it.
+const OFF: f64 = 2.0;
 
 /// A run of a ladder.
 #[derive(Clone, Debug, PartialEq)]

@@ -42,7 +42,7 @@ pub struct Run {
     #[arg(long, value_name = "FLOP")]
     pub max: f64,
     /// How many times cheaper the cheapest rung is
-    #[arg(long, value_name = "TIMES", default_value_t = 256.0)]
+    #[arg(long, value_name = "TIMES", default_value_t = 100.0)]
     pub span: f64,
     /// Tokens a parameter
     #[arg(long, value_name = "RATIO,…", value_delimiter = ',', default_values_t = [10.0, 20.0, 40.0])]
