@@ -6,7 +6,9 @@
 mod arguments;
 mod checkpoint;
 mod failure;
+mod input;
 mod machine;
+mod memory;
 mod output;
 mod progress;
 mod settings;
@@ -14,7 +16,6 @@ mod signals;
 mod verb;
 
 use arguments::{Arguments, Verb};
-use clap::Parser;
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
         Ok(expanded) => expanded,
         Err(error) => return failure::report(&Failure::Usage(error)),
     };
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match arguments::parse(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version go to standard output and are no failure. A closed pipe is none either.

@@ -29,11 +29,8 @@ fn every_verb_explains_itself_with_an_example_in_a_hundred_columns() {
     for verb in VERBS {
         let help = ok(words(verb).chain(["--help"]));
         assert!(help.stderr.is_empty(), "{verb}: {}", help.stderr);
-        // A group of verbs lists them; each of them has the example.
-        if verb != "bench" {
-            let example = format!("  foretell {verb}");
-            assert!(help.stdout.lines().any(|line| line.starts_with(&example)), "{verb}: {}", help.stdout);
-        }
+        let example = format!("  foretell {verb}");
+        assert!(help.stdout.lines().any(|line| line.starts_with(&example)), "{verb}: {}", help.stdout);
         let long = help.stdout.lines().find(|line| line.chars().count() > 100);
         assert_eq!(long, None, "{verb}");
         assert!(help.stdout.contains("--threads"), "{verb}");
