@@ -26,11 +26,14 @@ impl Failure {
     /// Of a configuration or a plan: a value that cannot be is bad usage.
     pub fn of_plan(error: plan::Error) -> Failure {
         use plan::Error::{Budget, Infeasible, Model, Setting, Train};
-        let value = match &error {
-            Setting { .. } | Budget { .. } | Infeasible { .. } | Model(model::Error::Field { .. }) => true,
-            Train(train::Error::Setting { .. } | train::Error::Model(model::Error::Field { .. })) => true,
-            _ => false,
-        };
+        let value = matches!(
+            &error,
+            Setting { .. }
+                | Budget { .. }
+                | Infeasible { .. }
+                | Model(model::Error::Field { .. })
+                | Train(train::Error::Setting { .. } | train::Error::Model(model::Error::Field { .. }))
+        );
         if value { Failure::Usage(error.to_string()) } else { error.into() }
     }
 }

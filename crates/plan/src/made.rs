@@ -194,7 +194,7 @@ fn timed(config: &TrainConfig, device: &CpuDevice, estimate: f64) -> Result<Opti
     let seconds = |part: &TrainConfig| TRIALS as f64 * estimate * part.rows as f64 / config.rows as f64;
     while seconds(&alone) > TRIAL_SECONDS
         && alone.micro_batches() >= 2 * lanes
-        && alone.micro_batches() % 2 == 0
+        && alone.micro_batches().is_multiple_of(2)
     {
         alone.rows /= 2;
     }
