@@ -1,7 +1,10 @@
 //! The command line.
 
 use crate::verb;
-use clap::{Args, Parser, Subcommand};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::{Component, PathBuf};
 
 /// What every verb takes.
 #[derive(Args, Clone, Debug)]
@@ -20,7 +23,7 @@ pub struct Common {
     pub isa: Option<String>,
     /// Read options and settings from a TOML file
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
-    pub config: Option<std::path::PathBuf>,
+    pub config: Option<PathBuf>,
     /// Set an option or a setting, as if it stood in the file
     #[arg(long, global = true, value_name = "KEY=VALUE", help_heading = "Everywhere")]
     pub set: Vec<String>,
@@ -65,29 +68,52 @@ pub enum Verb {
     /// Write a model as GGUF or safetensors
     Export(verb::export::Options),
     /// Small runs, and the laws that they follow
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  foretell ladder run --data data/real --out ladders/real --max 1e11\n  foretell ladder fit ladders/real"
+    )]
     Ladder(verb::ladder::Verb),
     /// Foretell the loss of a run from finished ones, with intervals
     Predict(verb::predict::Options),
     /// Hold predictions against their outcomes
     Verify(verb::verify::Options),
     /// Measure this machine and this program
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  foretell bench step --size S --threads 1")]
     Bench(verb::bench::Verb),
     /// Completions for a shell
     Completions(verb::completions::Options),
 }
 
-/// A path at which something is made, or that is recorded: one that ends in `..` names what is there already by
-/// another name, and one that is not UTF-8 cannot be written down.
-pub fn path() -> impl clap::builder::TypedValueParser<Value = std::path::PathBuf> {
-    use clap::builder::TypedValueParser;
-    clap::builder::OsStringValueParser::new().try_map(|text| {
-        let path = std::path::PathBuf::from(text);
-        match path.components().next_back() {
-            Some(std::path::Component::ParentDir) => Err("it ends in '..'; give the folder's own name"),
-            _ if path.to_str().is_none() => Err("it is not UTF-8, so no record could name it"),
-            _ => Ok(path),
+/// Reads the command line. What begins with a minus and is a number is the value of the option before it, so that
+/// it is refused for its value and not for its look.
+pub fn parse(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    let matches = negative_numbers(Arguments::command()).try_get_matches_from(arguments)?;
+    Arguments::from_arg_matches(&matches)
+}
+
+fn negative_numbers(command: Command) -> Command {
+    let command = command.mut_args(|arg| match arg.get_action().takes_values() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    });
+    command.mut_subcommands(negative_numbers)
+}
+
+/// A path that is read, and may be recorded: one that is not UTF-8 cannot be written down.
+pub fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|text| {
+        let path = PathBuf::from(text);
+        match path.to_str() {
+            None => Err("it is not UTF-8, so no record could name it"),
+            Some(_) => Ok(path),
         }
+    })
+}
+
+/// A path at which something is made: one that ends in `..` names what is there already by another name.
+pub fn new_path() -> impl TypedValueParser<Value = PathBuf> {
+    path().try_map(|path| match path.components().next_back() {
+        Some(Component::ParentDir) => Err("it ends in '..'; give the folder's own name"),
+        _ => Ok(path),
     })
 }

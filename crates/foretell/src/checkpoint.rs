@@ -1,7 +1,7 @@
 //! The MODEL argument: a run, a checkpoint, a Hugging Face folder, or a `.gguf` file, the same for
 //! every verb.
 
-use crate::Failure;
+use crate::{Failure, input, memory};
 use anyhow::{Context, anyhow};
 use data::Tokenizer;
 use data::tokenizer::Words;
@@ -9,6 +9,7 @@ use engine::{Layout, Store};
 use kernels::Map;
 use model::{Config, gguf, weights};
 use record::Run;
+use serde_json::Value;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub struct Model {
     /// Where it was found: the checkpoint's folder or the file.
     pub path: PathBuf,
     tokenizer: Option<Tokenizer>,
+    ends: Vec<u32>,
 }
 
 impl Model {
@@ -35,7 +37,7 @@ impl Model {
             return Model::open_gguf(path);
         }
         let folder = folder(path)?;
-        let bytes = read(&folder.join("config.json"))?;
+        let bytes = input::read(&folder.join("config.json"))?;
         let config = Config::from_json(&bytes).with_context(|| folder.display().to_string())?;
         let mut params = store(&config).with_context(|| folder.display().to_string())?;
         weights::load(&mut params, &mut |name| {
@@ -54,7 +56,8 @@ impl Model {
             true => Some(Tokenizer::open(&folder)?),
             false => None,
         };
-        Model { config, params, path: folder, tokenizer }.checked()
+        let ends = ends(&folder)?;
+        Model { config, params, path: folder, tokenizer, ends }.checked()
     }
 
     fn open_gguf(path: &Path) -> Result<Model, Failure> {
@@ -68,7 +71,7 @@ impl Model {
         let reserved = words.kinds.iter().map(|&kind| kind != 1).collect();
         let gguf::Vocabulary { tokens, merges, pre, eos, .. } = words;
         let tokenizer = Tokenizer::from_words(&Words { tokens, merges, reserved, pre, eos })?;
-        Model { config, params, path: path.into(), tokenizer: Some(tokenizer) }.checked()
+        Model { config, params, path: path.into(), tokenizer: Some(tokenizer), ends: Vec::new() }.checked()
     }
 
     fn checked(self) -> Result<Model, Failure> {
@@ -88,6 +91,11 @@ impl Model {
         Ok(self.tokenizer.as_ref().ok_or_else(missing)?)
     }
 
+    /// Tokens that end a text: the tokenizer's, and those that the model's files name.
+    pub fn ends(&self) -> Vec<u32> {
+        self.tokenizer.iter().map(Tokenizer::eos).chain(self.ends.iter().copied()).collect()
+    }
+
     /// Its tokenizer, if it has one.
     pub fn tokenizer_if_any(&self) -> Option<&Tokenizer> {
         self.tokenizer.as_ref()
@@ -103,23 +111,52 @@ fn folder(path: &Path) -> Result<PathBuf, Failure> {
         let text = "it holds neither run.toml (a run) nor config.json (a model)";
         return Err(anyhow!("{}: {text}", path.display()).into());
     }
-    let (latest, damaged) = Run::open(path)?.latest()?;
-    for error in &damaged {
-        eprintln!("note: {error}; the checkpoint before it is used");
-    }
-    match latest {
-        Some(latest) => Ok(latest.path),
-        None => Err(anyhow!("{}: the run has no complete checkpoint yet", path.display()).into()),
+    match Run::open(path)?.latest()? {
+        (Some(latest), damaged) => {
+            for error in &damaged {
+                eprintln!("note: {error}; the checkpoint before it is used");
+            }
+            Ok(latest.path)
+        }
+        (None, damaged) if damaged.is_empty() => {
+            Err(anyhow!("{}: the run has no complete checkpoint yet", path.display()).into())
+        }
+        (None, damaged) => {
+            let reasons = damaged.iter().map(record::Error::to_string).collect();
+            Err(train::Error::NoCheckpoint { path: path.into(), reasons }.into())
+        }
     }
 }
 
-/// Zeroed weights of a configuration.
-pub fn store(config: &Config) -> Result<Store, engine::Error> {
+/// Zeroed weights of a configuration, if there is memory for them.
+fn store(config: &Config) -> anyhow::Result<Store> {
     let shapes = config.shapes();
     let layout = Layout::new(shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))?;
-    Store::new(&Arc::new(layout))
+    plan::check_memory(&[("weights", layout.bytes())], memory::available())?;
+    Ok(Store::new(&Arc::new(layout))?)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    Ok(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?)
+/// The end tokens that `generation_config.json` and `config.json` of a folder name: one, or a list.
+fn ends(folder: &Path) -> anyhow::Result<Vec<u32>> {
+    let mut ends = Vec::new();
+    for name in ["generation_config.json", "config.json"] {
+        let path = folder.join(name);
+        if path.is_file() {
+            let about = || path.display().to_string();
+            let value: Value = serde_json::from_slice(&input::read(&path)?).with_context(about)?;
+            let named = value.get("eos_token_id").unwrap_or(&Value::Null);
+            for id in named
+                .as_array()
+                .map_or(std::slice::from_ref(named), Vec::as_slice)
+                .iter()
+                .filter(|id| !id.is_null())
+            {
+                let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
+                ends.push(
+                    id.with_context(|| format!("{}: eos_token_id {named} is no token", path.display()))?,
+                );
+            }
+        }
+    }
+    Ok(ends)
 }

@@ -13,6 +13,31 @@ pub enum Failure {
     Interrupted(String),
 }
 
+impl Failure {
+    /// Of a request to a model: what it cannot be asked is bad usage.
+    pub fn of_request(error: generate::Error) -> Failure {
+        use generate::Error::{Context, Empty, Setting, Token};
+        match error {
+            Setting { .. } | Context { .. } | Empty(_) | Token { .. } => Failure::Usage(error.to_string()),
+            other => other.into(),
+        }
+    }
+
+    /// Of a configuration or a plan: a value that cannot be is bad usage.
+    pub fn of_plan(error: plan::Error) -> Failure {
+        use plan::Error::{Budget, Infeasible, Model, Setting, Train};
+        let value = matches!(
+            &error,
+            Setting { .. }
+                | Budget { .. }
+                | Infeasible { .. }
+                | Model(model::Error::Field { .. })
+                | Train(train::Error::Setting { .. } | train::Error::Model(model::Error::Field { .. }))
+        );
+        if value { Failure::Usage(error.to_string()) } else { error.into() }
+    }
+}
+
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Failure {
         Failure::Failed(error.into())

@@ -29,13 +29,6 @@ pub fn device_of(common: &Common, threads: usize) -> Result<CpuDevice, Failure> 
     Ok(CpuDevice::new(Cpu::new(isa, threads)?))
 }
 
-/// Bytes of memory that are free, where the system tells.
-pub fn available() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)
-}
-
 /// Largest resident size of this process so far, in megabytes of 2²⁰ bytes as the peer counts them.
 pub fn peak_rss_mb() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -6,8 +6,10 @@
 mod arguments;
 mod checkpoint;
 mod failure;
+mod input;
 mod ladder;
 mod machine;
+mod memory;
 mod output;
 mod progress;
 mod runs;
@@ -16,7 +18,6 @@ mod signals;
 mod verb;
 
 use arguments::{Arguments, Verb};
-use clap::Parser;
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
         Ok(expanded) => expanded,
         Err(error) => return failure::report(&Failure::Usage(error)),
     };
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match arguments::parse(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version go to standard output and are no failure. A closed pipe is none either.

@@ -4,10 +4,11 @@
 //! overrides. What remains are settings of the run (`width`, `optimiser.decay`, …), which `plan`,
 //! `train` and `quickstart` know and the other verbs refuse.
 
-use crate::Failure;
 use crate::arguments::Arguments;
+use crate::{Failure, input};
 use clap::CommandFactory;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
+use std::fmt::Display;
 use toml::Value;
 
 /// Settings that are no options of the verb, in the order in which they apply.
@@ -32,6 +33,13 @@ impl Settings {
     }
 }
 
+const CONFIG: &str = "--config";
+const SET: &str = "--set";
+const OURS: [&str; 2] = [CONFIG, SET];
+
+/// Options that no file and no `--set` can give.
+const ALONE: [&str; 4] = ["config", "set", "help", "version"];
+
 /// Takes `--config` and `--set` out of the command line and puts options that they name behind the
 /// verb, before those that were typed.
 pub fn expand(arguments: impl IntoIterator<Item = OsString>) -> Result<(Vec<OsString>, Settings), String> {
@@ -45,20 +53,28 @@ pub fn expand(arguments: impl IntoIterator<Item = OsString>) -> Result<(Vec<OsSt
             rest.extend(arguments);
             break;
         }
-        let (name, inline) = match argument.to_str().and_then(|text| text.split_once('=')) {
-            Some((name, value)) => (OsStr::new(name).to_os_string(), Some(OsString::from(value))),
-            None => (argument.clone(), None),
+        let Some(text) = argument.to_str() else {
+            match OURS.iter().find(|name| argument.to_string_lossy().starts_with(**name)) {
+                Some(name) => return Err(format!("{name}: {} is not UTF-8", argument.display())),
+                None => rest.push(argument),
+            }
+            continue;
+        };
+        let (name, inline) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(OsString::from(value))),
+            None => (text, None),
         };
         let mut value =
             |what: &str| inline.clone().or_else(|| arguments.next()).ok_or(format!("{what} needs a value"));
-        if name == "--config" {
-            let path = value("--config")?;
-            let text =
-                std::fs::read_to_string(&path).map_err(|e| format!("--config {}: {e}", path.display()))?;
-            let table: toml::Table = text.parse().map_err(|e| format!("--config {}: {e}", path.display()))?;
+        if name == CONFIG {
+            let path = value(CONFIG)?;
+            let bytes = input::read(path.as_ref()).map_err(|e| format!("{CONFIG}: {e:#}"))?;
+            let named = |error: &dyn Display| format!("{CONFIG} {}: {error}", path.display());
+            let text = String::from_utf8(bytes).map_err(|_| named(&"it is not UTF-8"))?;
+            let table: toml::Table = text.parse().map_err(|e| named(&e))?;
             flatten("", &Value::Table(table), &mut given);
-        } else if name == "--set" {
-            let text = value("--set")?;
+        } else if name == SET {
+            let text = value(SET)?;
             let pair = text.to_str().and_then(|text| text.split_once('='));
             let (key, value) = pair.ok_or(format!("--set {}: write it as key=value", text.display()))?;
             // `key = value` as in the file; else the value is as it was written, its spaces included.
@@ -75,6 +91,9 @@ pub fn expand(arguments: impl IntoIterator<Item = OsString>) -> Result<(Vec<OsSt
         let long = name.replace('_', "-");
         let option = verb.get_arguments().find(|arg| arg.get_long() == Some(&long));
         match option {
+            Some(_) if ALONE.contains(&long.as_str()) => {
+                return Err(format!("{name} = {value}: --{long} has its place on the command line only"));
+            }
             None => {
                 let plain = text(&value);
                 let other = value.is_str() && !settings.typed.contains(&name) && reads_as_no_text(&plain);
@@ -87,7 +106,7 @@ pub fn expand(arguments: impl IntoIterator<Item = OsString>) -> Result<(Vec<OsSt
                     value => std::slice::from_ref(value),
                 };
                 for value in values {
-                    options.extend([format!("--{long}"), text(value)].map(OsString::from));
+                    options.push(format!("--{long}={}", text(value)).into());
                 }
             }
             Some(_) => match text(&value).as_str() {
@@ -150,14 +169,18 @@ mod tests {
     #[test]
     fn options_go_behind_their_verb_and_the_rest_is_kept() {
         let (line, entries) = expanded("foretell data build x --set vocab=300 --set=out=d --strict").unwrap();
-        assert_eq!(line, "foretell data build --vocab 300 --out d x --strict");
+        assert_eq!(line, "foretell data build --vocab=300 --out=d x --strict");
         assert!(entries.is_empty());
         let (line, entries) =
             expanded("foretell train --set width=64 --set strict=1 --set threads=2").unwrap();
-        assert_eq!(line, "foretell train --threads 2");
+        assert_eq!(line, "foretell train --threads=2");
         assert_eq!(entries, [("width".into(), "64".into()), ("strict".into(), "1".into())]);
         let (line, entries) = expanded("foretell train -- --set width=64").unwrap();
         assert_eq!((line.as_str(), entries.len()), ("foretell train -- --set width=64", 0));
+        for key in ["config", "set", "help"] {
+            let said = expanded(&format!("foretell train --set {key}=true")).unwrap_err();
+            assert!(said.contains(key) && said.contains("command line only"), "{said}");
+        }
         assert!(expanded("foretell train --set width").unwrap_err().contains("key=value"));
         assert!(expanded("foretell train --set").unwrap_err().contains("needs a value"));
         assert!(expanded("foretell train --config /nonexistent").unwrap_err().contains("/nonexistent"));
@@ -180,7 +203,7 @@ mod tests {
         let path = path.to_str().unwrap();
         std::fs::write(path, "exclude = [\"a b\", \"c\"]\nvocab = 300").unwrap();
         let (line, _) = expanded(&format!("foretell data build x --config {path}")).unwrap();
-        assert_eq!(line, "foretell data build --exclude a b --exclude c --vocab 300 x");
+        assert_eq!(line, "foretell data build --exclude=a b --exclude=c --vocab=300 x");
         std::fs::write(path, "vocab = [1, 2]").unwrap();
         assert!(
             expanded(&format!("foretell data build x --config {path}")).unwrap_err().contains("one value")

@@ -30,6 +30,30 @@ impl Capacity {
     pub fn new(config: &Config, sequences: usize) -> Capacity {
         Capacity { sequences, context: config.max_position_embeddings, chunk: 256 }
     }
+
+    /// Bytes of the cache and of every graph that a generator may compile, before anything is allocated.
+    pub fn bytes(self, device: &dyn Device, config: &Config, params: &Layout) -> Result<usize> {
+        let capacity = self.at_least_one_each();
+        let cache = capacity.graph(config, 1)?.cache()?;
+        let sizes = (0..).map(|power| 1 << power).take_while(|&tokens| tokens < capacity.chunk);
+        let mut bytes = cache.bytes();
+        for tokens in sizes.chain([capacity.chunk]) {
+            let graph = capacity.graph(config, tokens)?;
+            bytes += device.plan(&graph.graph, &graph.outputs(), params, &cache)?.memory.total();
+        }
+        Ok(bytes)
+    }
+
+    /// A step takes a token of every sequence.
+    fn at_least_one_each(self) -> Capacity {
+        Capacity { chunk: self.chunk.max(self.sequences), ..self }
+    }
+
+    /// The graph of a step of so many tokens.
+    fn graph(self, config: &Config, tokens: usize) -> Result<DecodeGraph> {
+        let Capacity { sequences, context, .. } = self;
+        Ok(DecodeGraph::new(config, tokens, tokens.min(sequences), sequences * context, context)?)
+    }
 }
 
 /// Decodes many requests over one cache. Parameters are handed in at each step, so that they may
@@ -115,11 +139,8 @@ impl Generator {
                 return Err(Error::Setting { name, value: value.to_string(), expected });
             }
         }
-        let capacity = Capacity { chunk: capacity.chunk.max(capacity.sequences), ..capacity };
-        let slots = capacity.sequences * capacity.context;
-        let caches = DecodeGraph::new(config, 1, 1, slots, capacity.context)?.caches;
-        let layout = Layout::new(caches.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))?;
-        let layout = Arc::new(layout);
+        let capacity = capacity.at_least_one_each();
+        let layout = Arc::new(capacity.graph(config, 1)?.cache()?);
         Ok(Generator {
             cache: device.store(&layout)?,
             device,
@@ -291,9 +312,8 @@ impl Generator {
     }
 
     fn compile(&self, tokens: usize) -> Result<Step> {
-        let Capacity { sequences, context, .. } = self.capacity;
-        let rows = tokens.min(sequences);
-        let graph = DecodeGraph::new(&self.config, tokens, rows, sequences * context, context)?;
+        let graph = self.capacity.graph(&self.config, tokens)?;
+        let rows = tokens.min(self.capacity.sequences);
         let cache = self.cache.layout();
         let executable = self.device.compile(&graph.graph, &graph.outputs(), &self.params, cache)?;
         Ok(Step {

@@ -30,7 +30,8 @@ pub struct Score {
 
 impl Score {
     fn new(tokens: &[u32], logprobs: Vec<Option<f64>>, tokenizer: &Tokenizer) -> Score {
-        let nats: f64 = logprobs.iter().flatten().map(|x| -x).sum();
+        // A sum of nothing is -0.0 in Rust.
+        let nats = 0.0 - logprobs.iter().flatten().sum::<f64>();
         let predicted = tokens.get(1..).unwrap_or_default();
         let text = tokenizer.decode_bytes(predicted);
         let space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
@@ -116,9 +117,8 @@ impl Scorer {
         if tokens.len() == 1 {
             return Ok(logprobs);
         }
-        let seq = self.context.min((tokens.len() - 1).next_power_of_two());
+        let (rows, seq) = self.shape(tokens.len());
         let windows = windows(tokens.len(), seq);
-        let rows = (AT_ONCE / seq).clamp(1, windows.len().next_power_of_two());
         if !self.graphs.contains_key(&(rows, seq)) {
             let compiled = self.compile(rows, seq)?;
             self.graphs.insert((rows, seq), compiled);
@@ -140,6 +140,20 @@ impl Scorer {
             }
         }
         Ok(logprobs)
+    }
+
+    /// Rows and their length for so many tokens, two at least.
+    fn shape(&self, tokens: usize) -> (usize, usize) {
+        let seq = self.context.min((tokens - 1).next_power_of_two());
+        ((AT_ONCE / seq).clamp(1, windows(tokens, seq).len().next_power_of_two()), seq)
+    }
+
+    /// Bytes of the graph that scores so many tokens, before it is allocated.
+    pub fn bytes(&self, tokens: usize) -> Result<usize> {
+        let (rows, seq) = self.shape(tokens.max(2));
+        let graph = ScoreGraph::new(&self.config, rows, seq)?;
+        let plan = self.device.plan(&graph.graph, &graph.outputs(), &self.params, self.empty.layout())?;
+        Ok(plan.memory.total())
     }
 
     /// As [`Scorer::logprobs`], with the sums.

@@ -152,6 +152,16 @@ impl Config {
         text
     }
 
+    /// The bytes of a `generation_config.json`.
+    pub fn generation_json(&self) -> Vec<u8> {
+        let value = serde_json::json!({
+            "bos_token_id": self.bos_token_id,
+            "eos_token_id": self.eos_token_id,
+            "max_length": self.max_position_embeddings,
+        });
+        format!("{value:#}\n").into_bytes()
+    }
+
     /// Whether all sizes make a decoder that we have.
     pub fn check(&self) -> Result<(), Error> {
         let known = matches!(

@@ -6,7 +6,7 @@
 
 use crate::Config;
 use engine::op::{Attention, CacheWrite, HeadNormRope, LinearCrossEntropy, Mask, WeightedSum};
-use engine::{Error, Graph, Output, Type, Value, gradient, recompute};
+use engine::{Error, Graph, Layout, Output, Type, Value, gradient, recompute};
 
 /// The integer inputs of the decoder, a number a token.
 struct Inputs {
@@ -276,5 +276,10 @@ impl DecodeGraph {
     /// The logits, to download.
     pub fn outputs(&self) -> Vec<Output> {
         vec![Output::Keep(self.logits)]
+    }
+
+    /// The state store's layout.
+    pub fn cache(&self) -> Result<Layout, Error> {
+        Layout::new(self.caches.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))
     }
 }

@@ -103,6 +103,38 @@ pub fn write(out: &mut dyn Write, stores: &[(&str, &Store)], storage: Storage) -
     Ok(())
 }
 
+/// Refuses numbers that a file would not hold: what is no number, and what is infinite when stored as `storage`
+/// says for a shape.
+///
+/// # Errors
+/// Names the first such tensor.
+pub fn check(store: &Store, storage: &dyn Fn(&[usize]) -> Storage) -> Result<(), Error> {
+    for name in store.layout().names() {
+        let storage = storage(store.layout().shape(name).unwrap_or_default());
+        let (mut stored, mut found) = (Vec::new(), None);
+        each_chunk(store, name, |numbers, bytes| {
+            storage.encode(numbers, bytes);
+            stored.clear();
+            storage.decode(bytes, &mut stored);
+            let bad = numbers.iter().zip(&stored).find(|(_, stored)| !stored.is_finite());
+            found = found.or(bad.map(|(number, _)| *number));
+            Ok(())
+        })?;
+        let reason = match found {
+            None => continue,
+            Some(number) if number.is_finite() => {
+                format!(
+                    "{number:e} is beyond the largest {}; bf16 and f32 hold larger ones",
+                    storage.torch_name()
+                )
+            }
+            Some(number) => format!("it holds {number}; export a checkpoint from before the run diverged"),
+        };
+        return Err(Error::Field { name: format!("tensor {name}"), reason });
+    }
+    Ok(())
+}
+
 /// Calls `each` with pieces of a tensor and an empty buffer.
 pub(crate) fn each_chunk(
     store: &Store,
@@ -369,6 +401,32 @@ mod tests {
         assert!(text(vec![(name, index("2")), ("1", part(&["a"]))]).contains("2: there is no such file"));
         assert!(text(vec![(name, index("../2")), ("1", part(&["a"]))]).contains("not beside it"));
         assert!(text(vec![]).contains("model.safetensors: there is no such file"));
+    }
+
+    #[test]
+    fn what_a_file_would_not_hold_is_refused_by_name() {
+        let with = |name: &str, place: usize, value: f32| {
+            let mut store = store(0.37);
+            store.write_at(name, place, &[value]).unwrap();
+            store
+        };
+        let said = |store: Store, storage| check(&store, &|_| storage).map_err(|e| e.to_string());
+        assert_eq!(said(store(0.37), Storage::F16), Ok(()));
+        // The largest half float, and what still rounds to it.
+        assert_eq!(said(with("big", 90_000, 65519.0), Storage::F16), Ok(()));
+        let error = said(with("big", 90_000, -65520.0), Storage::F16).unwrap_err();
+        assert!(error.contains("tensor big") && error.contains("-6.552e4"), "{error}");
+        for storage in [Storage::F32, Storage::Bf16] {
+            assert_eq!(said(with("big", 90_000, -65520.0), storage), Ok(()));
+        }
+        assert!(said(with("a", 1, f32::MAX), Storage::Bf16).unwrap_err().contains("tensor a"));
+        for value in [f32::NAN, f32::INFINITY] {
+            let error = said(with("b", 6, value), Storage::F32).unwrap_err();
+            assert!(error.contains("tensor b") && error.contains(&value.to_string()), "{error}");
+        }
+        // By shape.
+        let norms = |shape: &[usize]| if shape.len() == 1 { Storage::F32 } else { Storage::F16 };
+        assert!(check(&with("b", 6, 1e5), &norms).is_ok() && check(&with("a", 6, 1e5), &norms).is_err());
     }
 
     proptest! {

@@ -29,8 +29,10 @@ pub enum Error {
         /// Why not, with the nearest that could be.
         reason: String,
     },
-    /// The run would not fit into memory.
-    #[error("the run needs {need_mb:.0} MB of memory and {have_mb:.0} MB are available: {parts}")]
+    /// It would not fit into memory.
+    #[error(
+        "{need_mb:.0} MB of memory are needed and {have_mb:.0} MB are available ({parts}): free some, or ask for less"
+    )]
     Memory {
         /// Megabytes needed.
         need_mb: f64,
@@ -41,8 +43,10 @@ pub enum Error {
     },
     /// The data would be seen too often.
     #[error(
-        "the run would see its {tokens} training tokens {epochs:.1} times, and beyond {most} times more \
-         passes teach nothing: add data, lower the budget, or --set max_epochs={epochs:.0}"
+        "the run would see its {tokens} training tokens {epochs:.2} times, more than max_epochs = {most}{}: \
+         add data, lower the budget, or --set max_epochs={}",
+        if *.most == crate::rules::EPOCHS_REFUSED { " (beyond that, more passes teach nothing)" } else { "" },
+        enough(*.epochs)
     )]
     Epochs {
         /// Tokens of the data set.
@@ -61,6 +65,14 @@ pub enum Error {
     /// The model refused.
     #[error(transparent)]
     Model(#[from] model::Error),
+}
+
+/// So many passes, rounded up to what reads well.
+fn enough(epochs: f64) -> f64 {
+    let unit = if epochs < 1.0 { 1e-3 } else { 1.0 };
+    let up = (epochs / unit).ceil() * unit;
+    // 0.257, and not 0.25700000000000001.
+    format!("{up:.3}").parse().unwrap_or(up)
 }
 
 /// Results of this crate.

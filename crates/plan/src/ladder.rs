@@ -1,7 +1,7 @@
 //! The design of a ladder: small runs, geometric in compute, at several ratios of tokens to parameters,
 //! the cheap ones with several seeds.
 
-use crate::rules::{TOKENS_PER_PARAMETER, rows};
+use crate::rules::TOKENS_PER_PARAMETER;
 use crate::{Budget, Error, Result, Settings, Shape, depth};
 use serde::{Deserialize, Serialize};
 
@@ -138,7 +138,6 @@ impl Rung {
     /// What a plan fixes for it: its shape, and one evaluation, at the end.
     pub fn settings(&self) -> Settings {
         let Shape { width, layers, heads, kv_heads, head_dim, ffn, seq, tied, .. } = self.shape;
-        let rows = rows(self.tokens, seq);
         Settings {
             width: Some(width),
             layers: Some(layers),
@@ -148,9 +147,6 @@ impl Rung {
             ffn: Some(ffn),
             seq: Some(seq),
             tied: Some(tied),
-            rows: Some(rows),
-            // A rung has a core to itself, and the same bits on every machine.
-            micro_rows: Some(crate::rules::micro_rows(rows, seq, 1)),
             evals: Some(1),
             ..Settings::default()
         }

@@ -17,7 +17,7 @@ mod stopwatch;
 pub use budget::Budget;
 pub use error::{Error, Result};
 pub use machine::{Cost, Probe, bandwidth, peak};
-pub use made::{Adjust, Corpus, Plan, Request, Seconds, check_memory};
+pub use made::{Adjust, Corpus, Plan, Request, Seconds, check_memory, check_run};
 pub use settings::Settings;
 pub use shape::{Family, Shape, depth, grid, widths};
 pub use stopwatch::{Stopwatch, step_config};

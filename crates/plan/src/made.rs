@@ -126,6 +126,9 @@ const PROMPTS: [&str; 3] = ["The ", "\"I ", "def "];
 /// Bytes a second at which a checkpoint is hashed and written, roughly.
 const SAVING_RATE: f64 = 2e8;
 
+/// Steps of a run, at most, as [`TrainConfig::check`] has it.
+const MOST_STEPS: f64 = (1u64 << 40) as f64;
+
 /// Less than this share of the rule's tokens is no run.
 const LEAST_SHARE: f64 = 0.05;
 
@@ -146,14 +149,15 @@ impl Plan {
         let mut correction = 1.0;
         for attempt in 0.. {
             let candidate = choose(request, probe, &shapes, correction)?;
-            let mut config = configuration(request, probe.threads, &candidate)?;
+            let mut config = configuration(request, &candidate)?;
             let memory = Memory::of(&config, device.cpu().threads())?;
-            check_memory(&memory, request.available)?;
+            check_run(&memory, request.available)?;
             let estimate = probe.step_seconds(&config)?;
-            let step = timed(&config, device)?;
+            let timed = timed(&config, device, estimate)?;
+            let step = timed.unwrap_or(estimate);
             correction = step / estimate;
             let Budget::Seconds(budget) = request.budget else {
-                return finish(request, probe, config, &candidate.shape, memory, step);
+                return finish(request, probe, config, &candidate.shape, memory, step, timed.is_some());
             };
             // The tokens take up what the estimate was wrong by.
             if request.settings.steps.is_none() {
@@ -166,22 +170,40 @@ impl Plan {
                 }
                 // With the rows that were timed.
                 let rows = Some(config.rows);
-                config = configuration(request, probe.threads, &Candidate { tokens, rows, ..candidate })?;
-                return finish(request, probe, config, &candidate.shape, memory, step);
+                config = configuration(request, &Candidate { tokens, rows, ..candidate })?;
+                return finish(request, probe, config, &candidate.shape, memory, step, timed.is_some());
             }
-            return finish(request, probe, config, &candidate.shape, memory, step);
+            return finish(request, probe, config, &candidate.shape, memory, step, timed.is_some());
         }
         unreachable!("the loop ends by itself")
     }
 }
 
-/// Median seconds of a step of one process.
-fn timed(config: &TrainConfig, device: &CpuDevice) -> Result<f64> {
+/// Steps that are timed, at least, the first of them to warm up.
+const TRIALS: usize = 4;
+
+/// Seconds that they may take.
+const TRIAL_SECONDS: f64 = 4.0;
+
+/// Median seconds of a step of one process, which is estimated to take `estimate`. Of a long step a part is timed:
+/// the fewest micro-batches that keep all threads busy. `None` where even they take too long.
+fn timed(config: &TrainConfig, device: &CpuDevice, estimate: f64) -> Result<Option<f64>> {
     // Ranks share the machine: together they do what one does.
-    let alone = TrainConfig { machine: Default::default(), ..config.clone() };
+    let mut alone = TrainConfig { machine: Default::default(), ..config.clone() };
+    let lanes = train::lanes(&alone, device.cpu().threads());
+    let seconds = |part: &TrainConfig| TRIALS as f64 * estimate * part.rows as f64 / config.rows as f64;
+    while seconds(&alone) > TRIAL_SECONDS
+        && alone.micro_batches() >= 2 * lanes
+        && alone.micro_batches().is_multiple_of(2)
+    {
+        alone.rows /= 2;
+    }
+    if seconds(&alone) > 2.0 * TRIAL_SECONDS {
+        return Ok(None);
+    }
     let mut watch = Stopwatch::new(&alone, device)?;
-    let times = watch.times(3, Duration::from_millis(700))?;
-    Ok(times[times.len() / 2])
+    let times = watch.times(TRIALS - 1, Duration::from_millis(700))?;
+    Ok(Some(times[times.len() / 2] * config.rows as f64 / alone.rows as f64))
 }
 
 /// Steps that fit into a time, to three digits, so that small differences between measurements do not
@@ -245,7 +267,7 @@ fn choose(request: &Request<'_>, probe: &Probe, shapes: &[Shape], correction: f6
                 if bound > seconds && least.is_some() {
                     continue;
                 }
-                let config = configuration(request, probe.threads, &candidate)?;
+                let config = configuration(request, &candidate)?;
                 let step = probe.step_seconds(&config)? * correction;
                 let total = step * config.steps as f64 * (1.0 + EVAL_SHARE + 0.02)
                     + evaluation_seconds(&config, step);
@@ -268,14 +290,24 @@ fn choose(request: &Request<'_>, probe: &Probe, shapes: &[Shape], correction: f6
     }
 }
 
-/// The configuration that the rules make of a candidate for so many threads.
-fn configuration(request: &Request<'_>, threads: usize, candidate: &Candidate) -> Result<TrainConfig> {
+/// The configuration that the rules make of a candidate.
+fn configuration(request: &Request<'_>, candidate: &Candidate) -> Result<TrainConfig> {
     let (settings, corpus, shape) = (request.settings, request.corpus, &candidate.shape);
     let tokens = candidate.tokens;
     let rows = settings.rows.or(candidate.rows).unwrap_or_else(|| rules::rows(tokens, shape.seq));
-    let micro_rows = settings.micro_rows.unwrap_or_else(|| rules::micro_rows(rows, shape.seq, threads));
+    let micro_rows = settings.micro_rows.unwrap_or_else(|| rules::micro_rows(rows, shape.seq));
     let step_tokens = (rows * shape.seq) as f64;
-    let steps = settings.steps.unwrap_or_else(|| ((tokens / step_tokens).round() as u64).max(1));
+    let wanted = (tokens / step_tokens).round();
+    if settings.steps.is_none() && wanted > MOST_STEPS {
+        let reason = format!(
+            "it buys {wanted:.1e} steps of {step_tokens} tokens, and a run has {MOST_STEPS:.1e} at most"
+        );
+        return Err(Error::Infeasible {
+            budget: request.budget.to_string(),
+            reason: format!("{reason}; lower it"),
+        });
+    }
+    let steps = settings.steps.unwrap_or((wanted as u64).max(1));
     let flops = shape.flops_per_token() * steps as f64 * step_tokens;
     let warmup_steps = settings.warmup_steps.unwrap_or_else(|| rules::warmup_steps(steps));
     let mut config = step_config(shape, rows, micro_rows)?;
@@ -317,6 +349,7 @@ fn finish(
     shape: &Shape,
     memory: Memory,
     step: f64,
+    measured: bool,
 ) -> Result<Plan> {
     let training = step * config.steps as f64;
     let once = evaluation_seconds(&config, step);
@@ -336,10 +369,22 @@ fn finish(
     let tokens = config.steps * config.step_tokens();
     let parameters = shape.parameters();
     let flops = train::step_flops(&config)? * config.steps as f64;
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = Vec::new();
     let (ratio, rule) = (tokens as f64 / parameters as f64, request.settings.tokens_per_parameter);
     if ratio < 0.5 * rule.unwrap_or(TOKENS_PER_PARAMETER) {
         notes.push(format!("{ratio:.1} tokens a parameter are few: even the smallest shape is too large"));
+    }
+    if !measured {
+        notes
+            .push("a step takes so long that none was tried: its time is estimated from shorter ones".into());
+    }
+    let bought = !matches!(request.budget, Budget::Size { tokens: None, .. });
+    if let Some(steps) = request.settings.steps.filter(|_| bought) {
+        let text = format!(
+            "steps = {steps} was set: the budget {} decided the shape alone, not the tokens",
+            request.budget
+        );
+        notes.push(text);
     }
     let epochs = request.corpus.train_tokens.map(|have| tokens as f64 / have.max(1) as f64);
     if let (Some(epochs), Some(have)) = (epochs, request.corpus.train_tokens) {
@@ -371,18 +416,26 @@ fn finish(
 }
 
 /// Refuses a run that does not fit into the memory there is, with the figures.
-pub fn check_memory(memory: &Memory, available: Option<u64>) -> Result<()> {
-    let Some(have) = available.filter(|&have| memory.total() as u64 > have) else { return Ok(()) };
-    let mb = |bytes: usize| bytes as f64 / 1e6;
-    let parts = [
-        ("weights", memory.parameters),
-        ("gradients", memory.gradients),
-        ("moments", memory.optimiser),
-        ("activations", memory.activations),
-        ("evaluation", memory.evaluation),
-    ];
-    let parts: Vec<String> = parts.iter().map(|(name, bytes)| format!("{name} {:.0}", mb(*bytes))).collect();
-    Err(Error::Memory { need_mb: mb(memory.total()), have_mb: have as f64 / 1e6, parts: parts.join(", ") })
+pub fn check_run(memory: &Memory, available: Option<u64>) -> Result<()> {
+    // What it begins with has been read by now, and is free no more.
+    check_memory(&memory.parts(), available.map(|have| have + memory.initial as u64))
+}
+
+/// Refuses what does not fit into the memory there is, with the bytes of each part.
+pub fn check_memory(parts: &[(&str, usize)], available: Option<u64>) -> Result<()> {
+    let need: usize = parts.iter().map(|(_, bytes)| bytes).sum();
+    let Some(have) = available.filter(|&have| need as u64 > have) else { return Ok(()) };
+    let parts: Vec<String> = used(parts).map(|(name, bytes)| format!("{name} {:.0}", mb(bytes))).collect();
+    Err(Error::Memory { need_mb: mb(need), have_mb: have as f64 / 1e6, parts: parts.join(", ") })
+}
+
+/// The parts that are there at all.
+fn used<'a>(parts: &'a [(&'a str, usize)]) -> impl Iterator<Item = (&'a str, usize)> {
+    parts.iter().copied().filter(|(_, bytes)| *bytes > 0)
+}
+
+fn mb(bytes: usize) -> f64 {
+    bytes as f64 / 1e6
 }
 
 /// A count with three digits and a letter.
@@ -418,8 +471,9 @@ fn time(seconds: f64) -> String {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (s, c, m) = (&self.shape, &self.config, &self.memory);
-        let mb = |bytes: usize| format!("{:.1} MB", bytes as f64 / 1e6);
+        let (s, c, parts) = (&self.shape, &self.config, self.memory.parts());
+        let mb = |bytes: usize| format!("{:.1} MB", mb(bytes));
+        let parts: Vec<String> = used(&parts).map(|(name, bytes)| format!("{name} {}", mb(bytes))).collect();
         let mut line =
             |name: &str, value: String, rest: String| writeln!(f, "  {name:<12} {value:>10}  {rest}");
         line(
@@ -451,18 +505,7 @@ impl fmt::Display for Plan {
             ),
         )?;
         line("FLOPs C", format!("{:.2e}", self.flops), format!("6·N·D = {:.2e}", self.six_nd))?;
-        line(
-            "memory",
-            mb(self.memory_bytes),
-            format!(
-                "weights {}, gradients {}, moments {}, activations {}, evaluation {}",
-                mb(m.parameters),
-                mb(m.gradients),
-                mb(m.optimiser),
-                mb(m.activations),
-                mb(m.evaluation)
-            ),
-        )?;
+        line("memory", mb(self.memory_bytes), parts.join(", "))?;
         line(
             "disk",
             mb(self.checkpoint_bytes * c.checkpoints.keep),
@@ -480,5 +523,24 @@ impl fmt::Display for Plan {
             ),
         )?;
         self.notes.iter().try_for_each(|note| writeln!(f, "  note: {note}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_into_memory_is_refused_with_its_figures() {
+        let memory = Memory { parameters: 3_000_000, activations: 4_000_000, ..Memory::default() };
+        assert!(check_run(&memory, None).is_ok() && check_run(&memory, Some(7_000_000)).is_ok());
+        let said = check_run(&memory, Some(6_999_999)).unwrap_err().to_string();
+        for part in ["7 MB of memory are needed", "(weights 3, activations 4)"] {
+            assert!(said.contains(part), "{said}");
+        }
+        // Weights that were read already are a part of the figure, and not of what is still to be taken.
+        let memory = Memory { initial: 3_000_000, ..memory };
+        assert!(check_run(&memory, Some(7_000_000)).is_ok());
+        assert!(check_run(&memory, Some(6_999_999)).unwrap_err().to_string().contains("10 MB"));
     }
 }

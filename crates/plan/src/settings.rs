@@ -100,8 +100,8 @@ impl Settings {
                 return refuse(name, format!("{}", value.unwrap_or(0)), "it must lie between 1 and 1048576");
             }
         }
-        if self.steps == Some(0) {
-            return refuse("steps", "0".into(), "a run has at least one step");
+        if let Some(steps) = self.steps.filter(|steps| !(1..=1 << 40).contains(steps)) {
+            return refuse("steps", steps.to_string(), "it must lie between 1 and 1099511627776");
         }
         for (name, value) in [
             ("learning_rate", self.learning_rate),

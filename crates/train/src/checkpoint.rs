@@ -23,6 +23,16 @@ pub struct State {
     pub seconds: f64,
 }
 
+/// `state.json`: where the run stands, and the hash of the configuration that brought it there.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    #[serde(flatten)]
+    state: State,
+    /// `None` in checkpoints of versions that did not write it.
+    #[serde(default)]
+    config: Option<String>,
+}
+
 const OPTIMISER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
 
@@ -33,12 +43,14 @@ pub(crate) fn save(
     tokenizer: &Tokenizer,
     replica: &mut Replica,
     state: &State,
+    hash: &str,
 ) -> Result<Checkpoint> {
     writer.file("model.safetensors", |out| weights::write(out, &[("", &replica.params)], Storage::F32))?;
     let (first, second) = replica.optimiser.moments();
     let moments = [("first.", first), ("second.", second)];
     writer.file(OPTIMISER, |out| weights::write(out, &moments, Storage::F32))?;
-    writer.file(STATE, |out| Ok(serde_json::to_writer_pretty(out, state)?))?;
+    let saved = Saved { state: *state, config: Some(hash.into()) };
+    writer.file(STATE, |out| Ok(serde_json::to_writer_pretty(out, &saved)?))?;
     for (name, bytes) in folder_files(config, tokenizer, state) {
         writer.file(&name, |out| out.write_all(&bytes))?;
     }
@@ -47,15 +59,10 @@ pub(crate) fn save(
 
 /// The files of a Hugging Face folder besides the weights.
 fn folder_files(config: &TrainConfig, tokenizer: &Tokenizer, state: &State) -> Vec<(String, Vec<u8>)> {
-    let generation = serde_json::json!({
-        "bos_token_id": config.model.bos_token_id,
-        "eos_token_id": config.model.eos_token_id,
-        "max_length": config.seq(),
-    });
     let tokenizer = tokenizer.files().into_iter().map(|(name, bytes)| (name.to_string(), bytes));
     let ours = [
         ("config.json", config.model.to_json()),
-        ("generation_config.json", format!("{generation:#}\n").into_bytes()),
+        ("generation_config.json", config.model.generation_json()),
         ("README.md", card(config, state).into_bytes()),
     ];
     tokenizer.chain(ours.map(|(name, bytes)| (name.into(), bytes))).collect()
@@ -81,8 +88,8 @@ fn card(config: &TrainConfig, state: &State) -> String {
     text
 }
 
-/// Reads weights, moments and state of a checkpoint.
-pub(crate) fn load(checkpoint: &Checkpoint, replica: &mut Replica) -> Result<State> {
+/// Reads weights, moments and state of a checkpoint, and the hash of its configuration if it has one.
+pub(crate) fn load(checkpoint: &Checkpoint, replica: &mut Replica) -> Result<(State, Option<String>)> {
     load_weights(checkpoint, replica)?;
     let path = |name: &str| checkpoint.path.join(name);
     let (file, length) = checkpoint.open(OPTIMISER)?;
@@ -103,10 +110,10 @@ pub(crate) fn load(checkpoint: &Checkpoint, replica: &mut Replica) -> Result<Sta
         return Err(Error::Checkpoint { path: path(OPTIMISER), reason });
     }
     let (file, _) = checkpoint.open(STATE)?;
-    let state: State = serde_json::from_reader(file)
+    let Saved { state, config } = serde_json::from_reader(file)
         .map_err(|e| Error::Checkpoint { path: path(STATE), reason: e.to_string() })?;
     match state.step == checkpoint.step {
-        true => Ok(state),
+        true => Ok((state, config)),
         false => {
             Err(Error::Checkpoint { path: path(STATE), reason: format!("it is of step {}", state.step) })
         }

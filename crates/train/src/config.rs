@@ -147,6 +147,13 @@ pub struct Samples {
     pub tokens: usize,
 }
 
+impl Samples {
+    /// Whether no text is drawn.
+    pub fn none(&self) -> bool {
+        self.prompts.is_empty() || self.tokens == 0
+    }
+}
+
 /// The data folder and what it must hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -199,6 +206,20 @@ impl TrainConfig {
         toml::to_string(self).map_err(|e| Error::Config { path: "run.toml".into(), reason: e.to_string() })
     }
 
+    /// Hash of what decides the run in a text of `run.toml`: everything but the machine, the origin and where the
+    /// data lies. Of the text rather than the fields, so that it stays when a later version adds one.
+    pub(crate) fn hash(text: &str) -> Result<String> {
+        let mut table: toml::Table = text
+            .parse()
+            .map_err(|e: toml::de::Error| Error::Config { path: "run.toml".into(), reason: e.to_string() })?;
+        table.remove("machine");
+        table.remove("origin");
+        if let Some(data) = table.get_mut("data").and_then(toml::Value::as_table_mut) {
+            data.remove("path");
+        }
+        Ok(blake3::hash(table.to_string().as_bytes()).to_string())
+    }
+
     /// Micro-batches of a step.
     pub fn micro_batches(&self) -> usize {
         self.rows / self.micro_rows.max(1)
@@ -225,7 +246,7 @@ impl TrainConfig {
         self.schedule.check(self.steps)?;
         let refuse = |name: &str, value: String, reason: &str| Err(Error::setting(name, value, reason));
         if self.steps == 0 || self.steps > 1 << 40 {
-            return refuse("steps", self.steps.to_string(), "a run has at least one step");
+            return refuse("steps", self.steps.to_string(), "it must lie between 1 and 1099511627776");
         }
         for (name, value) in [("rows", self.rows), ("micro_rows", self.micro_rows)] {
             if value == 0 || value > 1 << 20 {

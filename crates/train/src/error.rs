@@ -44,7 +44,7 @@ pub enum Error {
     /// The loss or a gradient is no number.
     #[error(
         "step {step}: the loss is {loss} and the gradient's norm {norm}; the rule non_finite = \"{rule}\" \
-         stops here. The last checkpoint is intact; a lower schedule.peak usually helps"
+         stops here. {saved}; a lower schedule.peak usually helps"
     )]
     NonFinite {
         /// The step.
@@ -55,6 +55,8 @@ pub enum Error {
         norm: f64,
         /// `stop`, or `skip` after too many in a row.
         rule: &'static str,
+        /// What is saved.
+        saved: String,
     },
     /// Every checkpoint of a run is damaged.
     #[error("no checkpoint of {} can be used: {}", path.display(), reasons.join("; "))]
@@ -71,6 +73,17 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong.
         reason: String,
+    },
+    /// A `run.toml` that was changed after a checkpoint was made with it.
+    #[error(
+        "{} was changed after the checkpoint of step {step} was made, so going on would make neither run: restore \
+         it, or train anew with `foretell train --config {}`", path.display(), path.display()
+    )]
+    Edited {
+        /// The file.
+        path: PathBuf,
+        /// The checkpoint's.
+        step: u64,
     },
     /// Another rank failed, and says why.
     #[error("another rank failed")]

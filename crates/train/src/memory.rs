@@ -4,7 +4,7 @@ use crate::lane::{lanes, tree};
 use crate::replica::{graph, parameters};
 use crate::{Result, TrainConfig};
 use engine::update::Optimiser;
-use model::gpt::ScoreGraph;
+use model::gpt::{DecodeGraph, ScoreGraph};
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a run, all ranks together.
@@ -20,6 +20,10 @@ pub struct Memory {
     pub activations: usize,
     /// The arena of the evaluation.
     pub evaluation: usize,
+    /// Cache and arena of the texts drawn at evaluations, one token of one text at a time.
+    pub texts: usize,
+    /// Weights of another model that it begins with, kept beside its own.
+    pub initial: usize,
 }
 
 /// Floating-point operations of a step, all ranks together: those of the operations that run, which the
@@ -44,6 +48,15 @@ impl Memory {
         let score = ScoreGraph::new(&config.model, config.micro_rows, config.seq())?;
         let state = engine::Layout::default();
         let evaluation = engine::plan(&score.graph, &score.outputs(), &layout, &state, each)?;
+        let texts = match config.samples.none() {
+            true => 0,
+            false => {
+                let decode = DecodeGraph::new(&config.model, 1, 1, config.seq(), config.seq())?;
+                let cache = decode.cache()?;
+                let plan = engine::plan(&decode.graph, &decode.outputs(), &layout, &cache, each)?;
+                cache.bytes() + plan.memory.total()
+            }
+        };
         let (_, stores) = tree(config.micro_batches() / ranks / lanes);
         Ok(Memory {
             parameters: ranks * layout.bytes(),
@@ -51,11 +64,26 @@ impl Memory {
             optimiser: ranks * Optimiser::bytes(&layout, &rules, each)?,
             activations: ranks * lanes * plan.memory.total(),
             evaluation: evaluation.memory.total(),
+            texts,
+            initial: if config.origin.init_from.is_empty() { 0 } else { layout.bytes() },
         })
+    }
+
+    /// Everything by name.
+    pub fn parts(&self) -> [(&'static str, usize); 7] {
+        [
+            ("weights", self.parameters),
+            ("gradients", self.gradients),
+            ("moments", self.optimiser),
+            ("activations", self.activations),
+            ("evaluation", self.evaluation),
+            ("texts", self.texts),
+            ("initial weights", self.initial),
+        ]
     }
 
     /// Everything together.
     pub fn total(&self) -> usize {
-        self.parameters + self.gradients + self.optimiser + self.activations + self.evaluation
+        self.parts().iter().map(|(_, bytes)| bytes).sum()
     }
 }

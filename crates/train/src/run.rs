@@ -109,6 +109,8 @@ struct Rank<'a, 'e> {
     replica: Replica,
     order: Order,
     state: State,
+    /// Of the configuration.
+    hash: String,
     flops: f64,
     leader: Option<Leader<'e>>,
 }
@@ -137,8 +139,23 @@ impl<'a, 'e> Rank<'a, 'e> {
             let reasons = damaged.iter().map(record::Error::to_string).collect();
             return Err(Error::NoCheckpoint { path: session.writer.run().path().into(), reasons });
         }
+        let hash = TrainConfig::hash(&session.writer.run().config()?)?;
+        let mut notes: Vec<String> =
+            damaged.iter().map(|error| format!("{error}; the checkpoint before it is used")).collect();
         let state = match (&latest, session.initial) {
-            (Some(latest), _) => checkpoint::load(latest, &mut replica)?,
+            (Some(latest), _) => {
+                let (state, made_with) = checkpoint::load(latest, &mut replica)?;
+                let path = session.writer.run().path().join("run.toml");
+                match made_with {
+                    Some(made_with) if made_with != hash => return Err(Error::Edited { path, step: state.step }),
+                    Some(_) => {}
+                    None => notes.push(format!(
+                        "{}: an older version made it, which did not record its run.toml; whether that was changed is not known",
+                        latest.path.display()
+                    )),
+                }
+                state
+            }
             (None, Some(initial)) => {
                 replica.params.copy_from(initial)?;
                 State::default()
@@ -152,9 +169,7 @@ impl<'a, 'e> Rank<'a, 'e> {
         let leader = match events {
             None => None,
             Some(events) => {
-                for error in &damaged {
-                    events.note(&format!("{error}; the checkpoint before it is used"));
-                }
+                notes.iter().for_each(|note| events.note(note));
                 let metrics = session.writer.lines("metrics.jsonl", state.step)?;
                 let samples = session.writer.lines("samples.jsonl", state.step)?;
                 let evaluator = Evaluator::new(config, session.dataset, device, replica.params.layout())?;
@@ -168,7 +183,7 @@ impl<'a, 'e> Rank<'a, 'e> {
             }
         };
         let order = Order::new(session.dataset.train().clone(), config.seed, config.seq())?;
-        Ok(Rank { session, reduce, replica, order, state, flops, leader })
+        Ok(Rank { session, reduce, replica, order, state, hash, flops, leader })
     }
 
     fn run(mut self) -> Result<Outcome> {
@@ -281,7 +296,11 @@ impl<'a, 'e> Rank<'a, 'e> {
                 return Ok(());
             }
         };
-        Err(Error::NonFinite { step: self.state.step, loss: stepped.loss, norm: stepped.norm, rule })
+        let (latest, _) = self.session.writer.run().latest()?;
+        let saved = latest.map_or("Nothing was saved yet".into(), |c| {
+            format!("The checkpoint of step {} is intact", c.step)
+        });
+        Err(Error::NonFinite { step: self.state.step, loss: stepped.loss, norm: stepped.norm, rule, saved })
     }
 
     fn evaluate(&mut self) -> Result<()> {
@@ -300,6 +319,7 @@ impl<'a, 'e> Rank<'a, 'e> {
         if let Some(board) = &mut leader.board {
             board.scalar("val/loss", step, held.loss, now())?;
             board.scalar("val/bits_per_byte", step, held.bits_per_byte, now())?;
+            board.scalar("val/bits_per_word", step, held.bits_per_word, now())?;
         }
         leader.events.evaluated(&line);
         leader.last = Some(line);
@@ -317,7 +337,7 @@ impl<'a, 'e> Rank<'a, 'e> {
         leader.samples.sync()?;
         let tokenizer = self.session.dataset.tokenizer();
         let begun = writer.checkpoint(self.state.step)?;
-        let saved = checkpoint::save(begun, config, tokenizer, &mut self.replica, &self.state)?;
+        let saved = checkpoint::save(begun, config, tokenizer, &mut self.replica, &self.state, &self.hash)?;
         writer.prune(config.checkpoints.keep)?;
         leader.events.saved(saved.step, &saved.path);
         Ok(())

@@ -192,6 +192,7 @@ fn memory_is_known_before_it_is_taken() {
             let foretold = Memory::of(&config, 2).unwrap();
             let replica = Replica::new(&config, &device).unwrap();
             assert_eq!(replica.bytes(), foretold.total() - foretold.evaluation);
+            assert_eq!((foretold.texts, foretold.initial), (0, 0));
             let evaluator = Evaluator::new(&config, &data, &device, replica.params.layout()).unwrap();
             assert_eq!(evaluator.bytes(), foretold.evaluation);
         }

@@ -2,8 +2,8 @@
 
 use super::bench_predict;
 use crate::arguments::Common;
-use crate::{Failure, machine, output};
-use anyhow::{Context, anyhow};
+use crate::{Failure, input, machine, memory, output};
+use anyhow::anyhow;
 use data::Batch;
 use engine::{CpuDevice, Store};
 use model::gpt::ScoreGraph;
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use train::{Replica, Solo, TrainConfig};
+use train::{Memory, Replica, Solo, TrainConfig};
 
 /// What to measure.
 #[derive(clap::Subcommand, Debug)]
@@ -121,8 +121,8 @@ struct StepLine {
 
 /// A size with changes, and the rows of a micro-batch if they are among them.
 fn sized(name: &str, changes: &[String]) -> Result<(Size, Option<usize>), Failure> {
-    let usage = |text: String| Failure::Usage(text);
-    let mut size = reference(name).map_err(|e| usage(e.to_string()))?;
+    let usage = Failure::Usage;
+    let mut size = reference(name).map_err(Failure::of_plan)?;
     let (mut head_dim, mut micro_rows) = (None, None);
     for change in changes {
         let pair = change.split_once('=').and_then(|(key, value)| Some((key, value.parse::<usize>().ok()?)));
@@ -146,7 +146,7 @@ fn sized(name: &str, changes: &[String]) -> Result<(Size, Option<usize>), Failur
         }
     }
     size.shape.head_dim = head_dim.unwrap_or(size.shape.width / size.shape.heads.max(1));
-    size.shape.check()?;
+    size.shape.check().map_err(Failure::of_plan)?;
     check_rows(size.rows)?;
     Ok((size, micro_rows))
 }
@@ -166,18 +166,46 @@ fn seconds(seconds: f64, least: f64) -> Result<Duration, Failure> {
     }
 }
 
+/// The configuration of a step of that size.
+fn stated(size: &Size, micro_rows: usize) -> Result<TrainConfig, Failure> {
+    let config = step_config(&size.shape, size.rows, micro_rows).map_err(Failure::of_plan)?;
+    config.check().map_err(|e| Failure::of_plan(e.into()))?;
+    Ok(config)
+}
+
+/// Seconds of a step that can be measured, at most.
+const LONGEST_STEP: f64 = 60.0;
+
+/// Refuses a step that memory cannot hold or that nobody would wait for, before it is allocated.
+fn fits(config: &TrainConfig, size: &Size, device: &CpuDevice) -> Result<(), Failure> {
+    memory::check(&Memory::of(config, device.cpu().threads())?.parts())?;
+    let tokens = config.step_tokens() as f64;
+    let seconds = size.shape.flops_per_token() * tokens / plan::peak(device, Duration::from_millis(8));
+    match seconds <= LONGEST_STEP {
+        true => Ok(()),
+        false => Err(Failure::Usage(format!(
+            "rows = {}, seq = {}: a step takes {seconds:.0} s even at the machine's peak; at most {LONGEST_STEP} s are measured",
+            config.rows,
+            config.seq()
+        ))),
+    }
+}
+
 fn step(options: &Step, device: &CpuDevice) -> Result<(), Failure> {
     let time = seconds(options.seconds, 0.0)?;
+    if options.steps == 0 {
+        return Err(Failure::Usage("--steps 0: at least one is measured".into()));
+    }
     let (size, micro_rows) = sized(&options.size, &options.shape)?;
-    let by_rule = plan::rules::micro_rows(size.rows, size.shape.seq, device.cpu().threads());
+    let by_rule = plan::rules::micro_rows(size.rows, size.shape.seq);
     let micro_rows = micro_rows.unwrap_or(by_rule);
-    let config = step_config(&size.shape, size.rows, micro_rows)?;
-    config.check().map_err(|e| Failure::Usage(e.to_string()))?;
+    let config = stated(&size, micro_rows)?;
+    fits(&config, &size, device)?;
     let begin = Instant::now();
     let mut watch = Stopwatch::new(&config, device)?;
     watch.step()?;
     let first_ms = begin.elapsed().as_secs_f64() * 1e3;
-    let times = watch.times(options.steps.max(1), time)?;
+    let times = watch.times(options.steps, time)?;
     let peak_rss_mb = machine::peak_rss_mb();
     if options.profile {
         return profile(&mut watch);
@@ -268,8 +296,7 @@ fn race(options: &Race, device: &CpuDevice) -> Result<(), Failure> {
     if !(options.rate > 0.0 && options.rate <= 10.0) {
         return Err(Failure::Usage(format!("--rate {}: it must be positive, and 10 at most", options.rate)));
     }
-    let bytes =
-        std::fs::read(&options.bytes).with_context(|| format!("cannot read {}", options.bytes.display()))?;
+    let bytes = input::read(&options.bytes)?;
     let (seq, rows) = (size.shape.seq, size.rows);
     if bytes.len() < 20 * (seq + 1) {
         return Err(anyhow!(
@@ -279,12 +306,12 @@ fn race(options: &Race, device: &CpuDevice) -> Result<(), Failure> {
         )
         .into());
     }
-    let mut config: TrainConfig =
-        step_config(&size.shape, rows, plan::rules::micro_rows(rows, seq, device.cpu().threads()))?;
+    let mut config = stated(&size, plan::rules::micro_rows(rows, seq))?;
     config.seed = options.seed;
     config.optimiser.decay_all = true;
     config.optimiser.deviation = options.deviation;
-    config.check()?;
+    config.check().map_err(|e| Failure::of_plan(e.into()))?;
+    fits(&config, &size, device)?;
     let mut replica = Replica::new(&config, device)?;
     replica.initialise(config.seed)?;
     let cut = bytes.len() * 9 / 10;

@@ -5,9 +5,9 @@ use crate::checkpoint::Model;
 use crate::{Failure, output};
 use anyhow::{Context, anyhow};
 use data::{Special, Tokenizer};
-use model::{gguf, weights};
+use model::{Config, gguf, weights};
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Options of `export`.
@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
   foretell export runs/first --to safetensors --dtype bf16 --out first-hf")]
 pub struct Options {
     /// A run, a checkpoint, a Hugging Face folder, or a .gguf file
+    #[arg(value_parser = crate::arguments::path())]
     pub model: PathBuf,
     /// What to write: one file for llama.cpp, or a Hugging Face folder
     #[arg(long)]
@@ -25,7 +26,7 @@ pub struct Options {
     #[arg(long, default_value = "f32")]
     pub dtype: DType,
     /// File or folder to write
-    #[arg(long, value_name = "PATH", value_parser = crate::arguments::path())]
+    #[arg(long, value_name = "PATH", value_parser = crate::arguments::new_path())]
     pub out: PathBuf,
     /// Replace what is there
     #[arg(long)]
@@ -52,6 +53,16 @@ pub enum DType {
     F16,
 }
 
+impl DType {
+    fn storage(self) -> weights::Storage {
+        match self {
+            DType::F32 => weights::Storage::F32,
+            DType::Bf16 => weights::Storage::Bf16,
+            DType::F16 => weights::Storage::F16,
+        }
+    }
+}
+
 /// Writes the model.
 pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     if options.out.exists() && !options.force {
@@ -61,17 +72,24 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     }
     replaceable(options)?;
     let model = Model::open(&options.model)?;
+    let storage = options.dtype.storage();
+    let kept = |shape: &[usize]| match options.to {
+        // GGUF keeps norms as they are.
+        Format::Gguf if shape.len() == 1 => weights::Storage::F32,
+        _ => storage,
+    };
+    weights::check(&model.params, &kept).with_context(|| model.path.display().to_string())?;
     let beside = beside(&options.out);
     if beside.exists() {
         let path = beside.display();
         return Err(anyhow!("{path} is in the way, perhaps of an export that was killed; remove it").into());
     }
-    let fresh = make_parent(&options.out)?;
-    let written = match options.to {
-        Format::Gguf => write_gguf(&model, options.dtype, &beside),
-        Format::Safetensors => write_folder(&model, options.dtype, &beside),
-    };
-    let placed = written.and_then(|()| {
+    let fresh = missing_parents(&options.out);
+    let placed = make(&fresh).and_then(|()| match options.to {
+        Format::Gguf => write_gguf(&model, storage, &beside),
+        Format::Safetensors => write_folder(&model, storage, &beside),
+    });
+    let placed = placed.and_then(|()| {
         let named = || format!("cannot write {}", options.out.display());
         if options.force && options.out.is_dir() {
             fs::remove_dir_all(&options.out).with_context(named)?;
@@ -81,7 +99,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     if placed.is_err() {
         // Nothing half-written stays.
         let _ = if beside.is_dir() { fs::remove_dir_all(&beside) } else { fs::remove_file(&beside) };
-        if let Some(parent) = fresh {
+        for parent in fresh {
             let _ = fs::remove_dir(parent);
         }
     }
@@ -99,42 +117,58 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     })?)
 }
 
-/// Refuses to replace what `export` would not have written: a folder of anything but a model, a run, a
-/// device.
+/// What an exported folder holds, besides the weights.
+const FILES: [&str; 6] =
+    [CONFIG, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", GENERATION, CARD];
+const WEIGHTS: &str = "model.safetensors";
+const CONFIG: &str = "config.json";
+const GENERATION: &str = "generation_config.json";
+const CARD: &str = "README.md";
+
+/// Refuses to replace what `export` would not have written: a file that is no GGUF, a folder with anything else
+/// in it than an exported one (a checkpoint has more), a run, a device.
 fn replaceable(options: &Options) -> Result<(), Failure> {
     let out = &options.out;
     let Ok(found) = fs::metadata(out) else { return Ok(()) };
-    let replaceable = match options.to {
-        Format::Gguf => found.is_file(),
+    let refused =
+        |what: &str| Err(anyhow!("{} {what}, so it is not replaced; choose another", out.display()).into());
+    match options.to {
+        Format::Gguf if !found.is_file() => refused("is no file"),
+        Format::Gguf => {
+            let mut magic = Vec::new();
+            File::open(out)
+                .and_then(|file| file.take(4).read_to_end(&mut magic))
+                .with_context(|| format!("cannot read {}", out.display()))?;
+            if magic.is_empty() || magic == gguf::MAGIC { Ok(()) } else { refused("is no GGUF file") }
+        }
         Format::Safetensors => {
-            out.join("config.json").is_file()
-                && out.join("model.safetensors").is_file()
-                && !is_checkpoint(out)
-        }
-    };
-    match replaceable {
-        true => Ok(()),
-        false => {
-            Err(anyhow!("{} is no exported model, so it is not replaced; choose another", out.display())
-                .into())
+            if !out.join(CONFIG).is_file() || !out.join(WEIGHTS).is_file() {
+                return refused("is no exported model");
+            }
+            let ours = |name: &str| name == WEIGHTS || FILES.contains(&name);
+            for entry in fs::read_dir(out).with_context(|| format!("cannot list {}", out.display()))? {
+                let name = entry.with_context(|| format!("cannot list {}", out.display()))?.file_name();
+                if !ours(&name.to_string_lossy()) {
+                    return refused(&format!("holds {}, which no export wrote", name.display()));
+                }
+            }
+            Ok(())
         }
     }
 }
 
-/// A checkpoint of a run has what going on needs.
-fn is_checkpoint(folder: &Path) -> bool {
-    folder.join("state.json").exists()
+/// The folders above `path` that are not there, the innermost first.
+fn missing_parents(path: &Path) -> Vec<&Path> {
+    let above = path.ancestors().skip(1);
+    above.take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).collect()
 }
 
-/// Makes the folder that `path` is to be in, if it is missing, and returns it then.
-fn make_parent(path: &Path) -> Result<Option<&Path>, Failure> {
-    match path.parent().filter(|parent| !parent.as_os_str().is_empty() && !parent.exists()) {
-        None => Ok(None),
-        Some(parent) => {
-            fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
-            Ok(Some(parent))
-        }
+/// Makes them.
+fn make(parents: &[&Path]) -> Result<(), Failure> {
+    for parent in parents.iter().rev() {
+        fs::create_dir(parent).with_context(|| format!("cannot create {}", parent.display()))?;
     }
+    Ok(())
 }
 
 /// The path under which it is written before it has its name.
@@ -164,15 +198,10 @@ fn close(path: &Path, mut out: BufWriter<File>) -> Result<(), Failure> {
     Ok(closed.with_context(|| format!("cannot write {}", path.display()))?)
 }
 
-fn write_gguf(model: &Model, dtype: DType, path: &Path) -> Result<(), Failure> {
-    let kind = match dtype {
-        DType::F32 => gguf::Kind::F32,
-        DType::Bf16 => gguf::Kind::Bf16,
-        DType::F16 => gguf::Kind::F16,
-    };
+fn write_gguf(model: &Model, storage: weights::Storage, path: &Path) -> Result<(), Failure> {
     let words = vocabulary(model.tokenizer()?)?;
     let mut out = create(path)?;
-    gguf::write(&mut out, &model.config, &model.params, &words, kind)
+    gguf::write(&mut out, &model.config, &model.params, &words, storage.into())
         .with_context(|| format!("cannot write {}", path.display()))?;
     close(path, out)
 }
@@ -186,21 +215,22 @@ fn vocabulary(tokenizer: &Tokenizer) -> Result<gguf::Vocabulary, Failure> {
     Ok(gguf::Vocabulary { tokens, merges, pre, kinds, bos, eos, add_bos: bos.is_some() })
 }
 
-fn write_folder(model: &Model, dtype: DType, folder: &Path) -> Result<(), Failure> {
-    let storage = match dtype {
-        DType::F32 => weights::Storage::F32,
-        DType::Bf16 => weights::Storage::Bf16,
-        DType::F16 => weights::Storage::F16,
-    };
+fn write_folder(model: &Model, storage: weights::Storage, folder: &Path) -> Result<(), Failure> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let path = folder.join("model.safetensors");
+    let path = folder.join(WEIGHTS);
     let mut out = create(&path)?;
     weights::write(&mut out, &[("", &model.params)], storage)
         .with_context(|| format!("cannot write {}", path.display()))?;
     close(&path, out)?;
     let mut config = model.config.clone();
     config.torch_dtype = storage.torch_name().into();
-    let mut files = vec![("config.json", config.to_json())];
+    // As the model has them: a checkpoint's card says how it was trained, a list of end tokens stays one.
+    let own = |name: &str| fs::read(model.path.join(name)).ok();
+    let mut files = vec![
+        (CONFIG, config.to_json()),
+        (GENERATION, own(GENERATION).unwrap_or_else(|| config.generation_json())),
+        (CARD, own(CARD).unwrap_or_else(|| card(&config))),
+    ];
     if let Some(tokenizer) = model.tokenizer_if_any() {
         files.extend(tokenizer.files());
     }
@@ -211,4 +241,16 @@ fn write_folder(model: &Model, dtype: DType, folder: &Path) -> Result<(), Failur
         close(&path, out)?;
     }
     Ok(())
+}
+
+/// The card of a model that came without one.
+fn card(config: &Config) -> Vec<u8> {
+    let Config { num_hidden_layers, hidden_size, vocab_size, torch_dtype, .. } = config;
+    format!(
+        "# A model exported by foretell {}\n\n| | |\n| --- | --- |\n| parameters | {} |\n| layers × width | \
+         {num_hidden_layers} × {hidden_size} |\n| vocabulary | {vocab_size} |\n| numbers | {torch_dtype} |\n",
+        crate::machine::version(),
+        config.parameters()
+    )
+    .into_bytes()
 }

@@ -170,27 +170,20 @@ fn begun(options: &Run, dataset: &Dataset, settings: &Settings) -> Result<Ladder
 
 /// Plans every rung and writes the ladder down.
 fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset) -> Result<Ladder, Failure> {
-    let usage = |error: plan::Error| Failure::Usage(error.to_string());
     let design = asked(options);
     let corpus = Corpus::of(dataset);
-    let (rungs, notes) = design.rungs(corpus.vocab).map_err(usage)?;
+    let (rungs, notes) = design.rungs(corpus.vocab).map_err(Failure::of_plan)?;
     notes.iter().for_each(|note| eprintln!("note: {note}"));
     let device = machine::device_of(common, 1)?;
     let probe = Probe::measure(&device)?;
-    let files = Files::new();
-    if !options.dry_run {
-        files.create_folder(&options.out.join("plans"))?;
-    }
     let mut progress = Progress::new("design", rungs.len() as u64, common.quiet || common.json);
-    let mut planned = Vec::new();
+    let (mut planned, mut plans) = (Vec::new(), Vec::new());
     for (count, rung) in (1..).zip(&rungs) {
         let Plan { parameters, tokens, flops, seconds, mut config, .. } =
             plan_rung(rung, &corpus, settings, &probe, &device)?;
         config.origin.version = machine::version();
         config.machine.threads = 1;
-        if !options.dry_run {
-            files.replace(&Ladder::plan(&options.out, &rung.name), config.to_toml()?.as_bytes())?;
-        }
+        plans.push((Ladder::plan(&options.out, &rung.name), config.to_toml()?));
         let (name, seed, seconds) = (rung.name.clone(), rung.seed, seconds.total);
         planned.push(RungPlan { name, parameters, tokens, flops, steps: config.steps, seconds, seed });
         progress.show(count, || "rungs planned".into());
@@ -206,6 +199,12 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
         rungs: planned,
     };
     if !options.dry_run {
+        let files = Files::new();
+        files.create_folder(&options.out.join("plans"))?;
+        for (path, text) in plans {
+            files.replace(&path, text.as_bytes())?;
+        }
+        // Last: a folder that has it has everything.
         let text = toml::to_string(&ladder).map_err(|e| anyhow!("ladder.toml: {e}"))?;
         files.replace(&options.out.join("ladder.toml"), text.as_bytes())?;
     }
@@ -225,13 +224,13 @@ fn plan_rung(
         match fixed.set(name, value) {
             Ok(true) => {}
             Ok(false) => fields.push((name.clone(), value.clone())),
-            Err(error) => return Err(Failure::Usage(error.to_string())),
+            Err(error) => return Err(Failure::of_plan(error)),
         }
     }
     let adjust = Shared { fields: &fields, seed: rung.seed };
-    let available = machine::available();
+    let available = crate::memory::available();
     let request = Request { budget: rung.budget(), settings: &fixed, corpus, adjust: &adjust, available };
-    Ok(Plan::make(&request, probe, device)?)
+    Plan::make(&request, probe, device).map_err(Failure::of_plan)
 }
 
 /// What the ladder costs, before it runs.

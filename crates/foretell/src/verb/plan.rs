@@ -1,8 +1,9 @@
 //! `plan`: what a run would be and cost, without running it.
 
 use crate::arguments::Common;
+use crate::checkpoint::Model;
 use crate::settings::Settings;
-use crate::{Failure, machine, output};
+use crate::{Failure, machine, memory, output};
 use anyhow::anyhow;
 use data::Dataset;
 use engine::CpuDevice;
@@ -17,7 +18,7 @@ use train::TrainConfig;
   foretell plan --vocab 4096 --budget N=1e7 --set tokens_per_parameter=40 --json")]
 pub struct Options {
     /// A folder made by `data build`
-    #[arg(long, value_name = "DATA", required_unless_present = "vocab")]
+    #[arg(long, value_name = "DATA", value_parser = crate::arguments::path(), required_unless_present = "vocab")]
     pub data: Option<PathBuf>,
     /// Vocabulary, to plan without data
     #[arg(long, value_name = "TOKENS", conflicts_with = "data")]
@@ -49,13 +50,14 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
 #[derive(Debug)]
 struct Fields {
     fields: Vec<(String, String)>,
-    init: Option<model::Config>,
+    init: Option<(model::Config, String)>,
 }
 
 impl Adjust for Fields {
     fn adjust(&self, mut config: TrainConfig) -> plan::Result<TrainConfig> {
-        if let Some(init) = &self.init {
-            config.model = init.clone();
+        if let Some((model, path)) = &self.init {
+            config.model = model.clone();
+            config.origin.init_from.clone_from(path);
         }
         set_fields(&config, &self.fields).map_err(|(name, value, reason)| plan::Error::Setting {
             name,
@@ -96,18 +98,11 @@ pub fn set_fields(
     Ok(changed)
 }
 
-fn usage(error: plan::Error) -> Failure {
-    match error {
-        plan::Error::Setting { .. } | plan::Error::Budget { .. } => Failure::Usage(error.to_string()),
-        other => other.into(),
-    }
-}
-
 /// Sets what a plan fixes; the rest are fields of the configuration.
 fn apply(settings: &Settings, fixed: &mut plan::Settings) -> Result<Vec<(String, String)>, Failure> {
     let mut fields = Vec::new();
     for (name, value) in &settings.entries {
-        if !fixed.set(name, value).map_err(usage)? {
+        if !fixed.set(name, value).map_err(Failure::of_plan)? {
             fields.push((name.clone(), value.clone()));
         }
     }
@@ -116,11 +111,11 @@ fn apply(settings: &Settings, fixed: &mut plan::Settings) -> Result<Vec<(String,
 
 /// Refuses what can be refused before the machine is measured, which takes seconds.
 pub fn check(budget: &str, settings: &Settings, vocab: usize) -> Result<Budget, Failure> {
-    let budget = budget.parse().map_err(usage)?;
+    let budget = budget.parse().map_err(Failure::of_plan)?;
     let mut fixed = plan::Settings::default();
     apply(settings, &mut fixed)?;
-    fixed.check().map_err(usage)?;
-    fixed.candidates(vocab).map_err(usage)?;
+    fixed.check().map_err(Failure::of_plan)?;
+    fixed.candidates(vocab).map_err(Failure::of_plan)?;
     Ok(budget)
 }
 
@@ -130,11 +125,11 @@ pub fn make(
     budget: &str,
     settings: &Settings,
     device: &CpuDevice,
-    init: Option<&model::Config>,
+    init: Option<&Model>,
 ) -> Result<Plan, Failure> {
     let budget = check(budget, settings, corpus.vocab)?;
     let mut fixed = plan::Settings::default();
-    if let Some(init) = init {
+    if let Some(Model { config: init, .. }) = init {
         for (name, value) in [
             ("width", init.hidden_size),
             ("layers", init.num_hidden_layers),
@@ -157,11 +152,12 @@ pub fn make(
         }
     }
     let fields = apply(settings, &mut fixed)?;
-    let adjust = Fields { fields, init: init.cloned() };
+    let init = init.map(|model| (model.config.clone(), model.path.display().to_string()));
+    let adjust = Fields { fields, init };
     let probe = Probe::measure(device)?;
     let request =
-        Request { budget, settings: &fixed, corpus, adjust: &adjust, available: machine::available() };
-    let mut plan = Plan::make(&request, &probe, device).map_err(usage)?;
+        Request { budget, settings: &fixed, corpus, adjust: &adjust, available: memory::available() };
+    let mut plan = Plan::make(&request, &probe, device).map_err(Failure::of_plan)?;
     plan.config.origin.version = machine::version();
     Ok(plan)
 }

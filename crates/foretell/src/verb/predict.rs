@@ -1,9 +1,10 @@
 //! `predict`: the loss of a run that nobody has paid for yet, from finished ones.
 
 use crate::arguments::Common;
+use crate::ladder::Ladder;
 use crate::runs::{self, Columns};
 use crate::{Failure, machine, output};
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use plan::Budget;
 use record::{Entry, Registry};
 use scaling::backtest::{BackTest, REACHES, backtest, widening};
@@ -17,14 +18,24 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Options of `predict`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
+  foretell predict ladders/real --budget 1e14 --register
   foretell predict --log runs.csv --budget N=7e9,D=1.4e11
   foretell predict --log sweep.jsonl --columns params=N,tokens=D,loss=val --budget 1e22 --register")]
 pub struct Options {
-    /// Finished runs of one family: CSV, or JSONL with an object a line
+    /// Folder of a ladder
+    #[arg(value_name = "LADDER", required_unless_present = "log", conflicts_with = "log")]
+    pub ladder: Option<PathBuf>,
+    /// Other people's finished runs of one family: CSV, or JSONL with an object a line
     #[arg(long, value_name = "FILE")]
-    pub log: PathBuf,
-    /// Which column is what: params, tokens, loss, flops (or 6·N·D is taken), run (rows of a curve)
-    #[arg(long, value_name = "ROLE=COLUMN,…", default_value = "", hide_default_value = true)]
+    pub log: Option<PathBuf>,
+    /// Which column of the log is what: params, tokens, loss, flops (or 6·N·D is taken), run (rows of a curve)
+    #[arg(
+        long,
+        value_name = "ROLE=COLUMN,…",
+        default_value = "",
+        hide_default_value = true,
+        requires = "log"
+    )]
     pub columns: String,
     /// The run to foretell: a size (N=7e9,D=1.4e11), or FLOP (1e22) spent as the law says is best
     #[arg(long, value_name = "BUDGET")]
@@ -91,40 +102,38 @@ struct Answer {
     widening: f64,
     backtest: Vec<Reach>,
     runs: usize,
-    /// BLAKE3 of the log as it was read.
-    log_hash: String,
+    /// Files and their hashes (BLAKE3).
+    source: serde_json::Value,
     version: String,
     hash: Option<String>,
 }
 
 /// Foretells, and registers if asked to.
 pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
-    let budget: Budget = options.budget.parse().map_err(|e: plan::Error| Failure::Usage(e.to_string()))?;
-    let log = runs::read(&options.log, &Columns::parse(&options.columns)?)?;
-    log.notes.iter().for_each(|note| eprintln!("note: {note}"));
-    let foresight = Foresight::new(&log.runs)?;
+    let budget: Budget = options.budget.parse().map_err(Failure::of_plan)?;
+    let known = known(options)?;
+    known.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let foresight = Foresight::new(&known.runs)?;
     let target = target(&foresight, budget)?;
-    support::check(&log.runs, &target)?;
-    let tests = backtest(&log.runs);
+    support::check(&known.runs, &target)?;
+    let tests = backtest(&known.runs);
     let factor = widening(&tests);
     let prediction = foresight.widened(factor).predict(&target)?;
-    let bytes =
-        std::fs::read(&options.log).with_context(|| format!("cannot read {}", options.log.display()))?;
     let mut answer = Answer {
         id: None,
         target,
-        flops: support::flops(&log.runs, &target),
-        compute_ratio: support::reach(&log.runs, &target),
+        flops: support::flops(&known.runs, &target),
+        compute_ratio: support::reach(&known.runs, &target),
         loss: prediction.loss,
-        loss_unit: "as in the log",
+        loss_unit: known.unit,
         ends: ends(&prediction.intervals),
         law: "joint law, averaged over its exponents and over which runs resemble the target",
         constants: prediction.constants,
-        laws: opinions(&log.runs, &target),
+        laws: opinions(&known.runs, &target),
         widening: factor,
         backtest: reaches(&tests),
-        runs: log.runs.len(),
-        log_hash: record::hash(&bytes),
+        runs: known.runs.len(),
+        source: known.source,
         version: machine::version(),
         hash: None,
     };
@@ -136,7 +145,52 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         let entry: Entry = registry.append(now()?, "prediction", body)?;
         (answer.id, answer.hash) = (Some(entry.id), Some(entry.hash));
     }
-    Ok(output::either(common, &answer, || people(options, &answer, &prediction))?)
+    Ok(output::either(common, &answer, || people(options, &answer, &prediction, &known.place))?)
+}
+
+/// Finished runs, and where they come from.
+struct Known {
+    runs: Vec<Run>,
+    unit: &'static str,
+    notes: Vec<String>,
+    /// For people.
+    place: String,
+    /// For the record: files and their hashes.
+    source: serde_json::Value,
+}
+
+fn known(options: &Options) -> Result<Known, Failure> {
+    match (&options.ladder, &options.log) {
+        (Some(path), _) => {
+            let ladder = Ladder::open(path)?;
+            let (rungs, unfinished) = ladder.finished(path)?;
+            let notes = (!unfinished.is_empty())
+                .then(|| format!("{} of {} rungs are not done", unfinished.len(), ladder.rungs.len()));
+            let hashes: serde_json::Map<_, _> =
+                rungs.iter().map(|rung| (rung.name.clone(), rung.hash.clone().into())).collect();
+            Ok(Known {
+                runs: rungs.iter().map(|rung| rung.run).collect(),
+                unit: "bits a byte",
+                notes: notes.into_iter().collect(),
+                place: path.display().to_string(),
+                source: serde_json::json!({
+                    "ladder": path, "data_hash": ladder.data_hash, "eval_hash": ladder.eval_hash, "rungs": hashes,
+                }),
+            })
+        }
+        (None, Some(path)) => {
+            let log = runs::read(path, &Columns::parse(&options.columns)?)?;
+            let hash = record::hash(&crate::input::read(path)?);
+            Ok(Known {
+                runs: log.runs,
+                unit: "as in the log",
+                notes: log.notes,
+                place: path.display().to_string(),
+                source: serde_json::json!({"log": path, "hash": hash}),
+            })
+        }
+        (None, None) => Err(Failure::Usage("a LADDER or --log is needed".into())),
+    }
 }
 
 /// Seconds since 1970.
@@ -153,7 +207,9 @@ fn target(foresight: &Foresight, budget: Budget) -> Result<Target, Failure> {
             Ok(Target { parameters, tokens })
         }
         Budget::Size { .. } => Err(usage("give both, as N=7e9,D=1.4e11: the runs have no rule of their own")),
-        Budget::Seconds(_) => Err(usage("a log has no clock; give FLOP (1e22) or a size (N=7e9,D=1.4e11)")),
+        Budget::Seconds(_) => {
+            Err(usage("the runs have no clock; give FLOP (1e22) or a size (N=7e9,D=1.4e11)"))
+        }
         Budget::Flops(flops) => Ok(foresight.best(flops)?),
     }
 }
@@ -206,16 +262,17 @@ pub fn reaches(tests: &[BackTest]) -> Vec<Reach> {
     REACHES.into_iter().filter_map(of).collect()
 }
 
-fn people(options: &Options, answer: &Answer, prediction: &Prediction) -> String {
+fn people(options: &Options, answer: &Answer, prediction: &Prediction, place: &str) -> String {
     let Target { parameters, tokens } = answer.target;
+    let unit = answer.loss_unit;
     let mut text = format!(
         "A run of N = {parameters:.3e}, D = {tokens:.3e} ({:.1} tokens a parameter), C = {:.3e} FLOP,\n\
-         {:.3} times the dearest of {} runs of {}:\n  loss      {:.4}\n",
+         {:.3} times the dearest of {} runs of {}:\n  loss      {:.4} {unit}\n",
         tokens / parameters,
         answer.flops,
         answer.compute_ratio,
         answer.runs,
-        options.log.display(),
+        place,
         answer.loss
     );
     for interval in &prediction.intervals {

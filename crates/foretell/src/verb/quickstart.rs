@@ -17,7 +17,7 @@ use train::TrainConfig;
 #[command(after_help = "Example:\n  foretell quickstart")]
 pub struct Options {
     /// Folder for everything that is made
-    #[arg(long, value_name = "FOLDER", default_value = "quickstart", value_parser = crate::arguments::path())]
+    #[arg(long, value_name = "FOLDER", default_value = "quickstart", value_parser = crate::arguments::new_path())]
     pub out: PathBuf,
     /// How long to train
     #[arg(long, value_name = "BUDGET", default_value = "4m")]

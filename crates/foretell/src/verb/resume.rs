@@ -14,7 +14,7 @@ pub struct Options {
     #[arg(value_parser = crate::arguments::path())]
     pub run: PathBuf,
     /// Where its data is now, if it was moved
-    #[arg(long, value_name = "DATA")]
+    #[arg(long, value_name = "DATA", value_parser = crate::arguments::path())]
     pub data: Option<PathBuf>,
     /// Ranks in this process, if others than before
     #[arg(long, value_name = "N")]
@@ -23,6 +23,9 @@ pub struct Options {
 
 /// Goes on from the last complete checkpoint.
 pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
+    if !options.run.join("run.toml").is_file() {
+        return Err(record::Error::NoRun { path: options.run.clone() }.into());
+    }
     let writer = RunWriter::open(&options.run, Files::new())?;
     let mut config = TrainConfig::from_toml(&writer.run().config()?, &options.run.join("run.toml"))?;
     if let Some(ranks) = options.ranks {

@@ -2,7 +2,7 @@
 
 use crate::arguments::Common;
 use crate::checkpoint::Model;
-use crate::{Failure, machine, output, signals};
+use crate::{Failure, machine, memory, output, signals};
 use generate::{Capacity, Completion, Finish, Generator, Request, Sampling};
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -16,6 +16,7 @@ use std::sync::Arc;
   foretell sample first.gguf --prompt \"def \" --temperature 0 --tokens 40 --logprobs 3 --json")]
 pub struct Options {
     /// A run, a checkpoint, a Hugging Face folder, or a .gguf file
+    #[arg(value_parser = crate::arguments::path())]
     pub model: PathBuf,
     /// What to continue; empty: a new document
     #[arg(long, default_value = "", hide_default_value = true)]
@@ -89,6 +90,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         stop: options.stop.clone(),
         logprobs: options.logprobs,
         sequence: sequence as u64,
+        end: model.ends(),
         ..Request::new(tokenizer, prompt.clone())
     };
     if let Some(number) = options.logprobs.filter(|&number| number > model.config.vocab_size) {
@@ -96,17 +98,16 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         return Err(Failure::Usage(format!("--logprobs {number}: the model has {tokens} tokens")));
     }
     let requests: Vec<Request> = (0..options.number).map(request).collect();
-    let usage = |e: generate::Error| match e {
-        generate::Error::Setting { .. } => Failure::Usage(e.to_string()),
-        other => other.into(),
-    };
     if let Some(first) = requests.first() {
-        first.check(model.config.vocab_size, context).map_err(usage)?;
+        first.check(model.config.vocab_size, context).map_err(Failure::of_request)?;
     }
     let drawn = prompt.len().saturating_add(most);
-    let capacity =
-        Capacity { sequences: options.number.clamp(1, 16), context: drawn.min(context), chunk: 256 };
+    let sequences = options.number.clamp(1, 16);
+    let chunk = prompt.len().saturating_mul(sequences).next_power_of_two().min(256);
+    let capacity = Capacity { sequences, context: drawn.min(context), chunk };
     let device = Arc::new(machine::device(common)?);
+    let bytes = capacity.bytes(device.as_ref(), &model.config, model.params.layout())?;
+    memory::check(&[("cache and decoding", bytes)])?;
     let mut generator = Generator::new(device, &model.config, model.params.layout(), capacity)?;
     let streamed = options.number == 1 && !common.json;
     if streamed {
@@ -123,7 +124,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         }
     });
     failed?;
-    let completions = completions.map_err(usage)?;
+    let completions = completions.map_err(Failure::of_request)?;
     if completions.iter().any(|completion| completion.finish == Some(Finish::NotFinite)) {
         return Err(anyhow::anyhow!("{}: the model's logits are no numbers", model.path.display()).into());
     }

@@ -2,8 +2,7 @@
 
 use crate::arguments::Common;
 use crate::checkpoint::Model;
-use crate::{Failure, machine, output};
-use anyhow::Context;
+use crate::{Failure, input, machine, memory, output};
 use generate::Scorer;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use std::sync::Arc;
   foretell score runs/first --tokens 0,17,42 --json")]
 pub struct Options {
     /// A run, a checkpoint, a Hugging Face folder, or a .gguf file
+    #[arg(value_parser = crate::arguments::path())]
     pub model: PathBuf,
     /// A file of text; it is scored as one document
     #[arg(long, value_name = "FILE", required_unless_present = "tokens")]
@@ -32,7 +32,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     let text = match &options.text {
         None => None,
         Some(path) => {
-            let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let bytes = input::read(path)?;
             if bytes.is_empty() {
                 return Err(anyhow::anyhow!("{}: the file is empty", path.display()).into());
             }
@@ -47,12 +47,14 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     };
     let context = options.context.unwrap_or(model.config.max_position_embeddings);
     let device = Arc::new(machine::device(common)?);
-    let mut scorer = Scorer::new(device, &model.config, model.params.layout(), context)?;
+    let mut scorer =
+        Scorer::new(device, &model.config, model.params.layout(), context).map_err(Failure::of_request)?;
+    memory::check(&[("scoring", scorer.bytes(tokens.len())?)])?;
     let score = match model.tokenizer_if_any() {
-        Some(tokenizer) => scorer.score(&model.params, tokenizer, &tokens)?,
+        Some(tokenizer) => scorer.score(&model.params, tokenizer, &tokens).map_err(Failure::of_request)?,
         None => {
-            let logprobs = scorer.logprobs(&model.params, &tokens)?;
-            let nats = -logprobs.iter().flatten().sum::<f64>();
+            let logprobs = scorer.logprobs(&model.params, &tokens).map_err(Failure::of_request)?;
+            let nats = 0.0 - logprobs.iter().flatten().sum::<f64>();
             generate::Score { tokens, logprobs, nats, bits_per_byte: None, bits_per_word: None }
         }
     };

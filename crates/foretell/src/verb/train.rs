@@ -4,7 +4,7 @@ use crate::arguments::Common;
 use crate::checkpoint::Model;
 use crate::progress::Progress;
 use crate::settings::Settings;
-use crate::{Failure, machine, output, signals};
+use crate::{Failure, machine, memory, output, signals};
 use anyhow::anyhow;
 use data::Dataset;
 use engine::{CpuDevice, Store};
@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use train::{EvalLine, Events, Outcome, SampleLine, Session, StepLine, TrainConfig};
+use train::{EvalLine, Events, Machine, Memory, Outcome, SampleLine, Session, StepLine, TrainConfig};
 
 /// Options of `train`.
 #[derive(clap::Args, Debug)]
@@ -36,10 +36,10 @@ pub struct Options {
     #[arg(long, value_name = "BUDGET")]
     pub budget: Option<String>,
     /// Folder of the run
-    #[arg(long, value_name = "RUN", value_parser = crate::arguments::path())]
+    #[arg(long, value_name = "RUN", value_parser = crate::arguments::new_path())]
     pub out: PathBuf,
     /// Begin with the weights of this model (weights only)
-    #[arg(long, value_name = "MODEL")]
+    #[arg(long, value_name = "MODEL", value_parser = crate::arguments::path())]
     pub init_from: Option<PathBuf>,
     /// Ranks in this process: a power of two that divides the micro-batches
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -49,21 +49,29 @@ pub struct Options {
     pub tensorboard: bool,
 }
 
+/// What describes the machine.
+const MACHINE: &str = "--threads, --ranks, --isa and --tensorboard";
+
 /// Plans and trains.
 pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<(), Failure> {
     if let Some(name) = settings.typed.iter().find(|name| name.starts_with("machine.")) {
-        let options = "--threads, --ranks, --isa and --tensorboard";
-        return Err(Failure::Usage(format!("--set {name}: the machine is described by {options}")));
+        return Err(Failure::Usage(format!("--set {name}: {MACHINE} describe the machine")));
     }
     let initial = options.init_from.as_deref().map(Model::open).transpose()?;
     let mut config = match &options.budget {
         Some(budget) => planned(options, common, settings, budget, initial.as_ref())?,
         None => stated(options, settings)?,
     };
-    config.machine.ranks = options.ranks;
-    config.machine.threads = common.threads.unwrap_or(0);
-    config.machine.isa = common.isa.clone().unwrap_or_default();
-    config.machine.tensorboard = options.tensorboard;
+    let machine = Machine {
+        threads: common.threads.unwrap_or(0),
+        ranks: options.ranks,
+        isa: common.isa.clone().unwrap_or_default(),
+        tensorboard: options.tensorboard,
+    };
+    if settings.entries.iter().any(|(name, _)| name.starts_with("machine.")) && config.machine != machine {
+        eprintln!("note: [machine] of --config is not taken over: {MACHINE} describe this one");
+    }
+    config.machine = machine;
     config.origin.version = machine::version();
     if let Some(model) = &initial {
         config.origin.init_from = model.path.display().to_string();
@@ -90,6 +98,12 @@ pub fn begin(
     common: &Common,
 ) -> Result<(), Failure> {
     let ended = go(config, dataset, &writer, initial, common);
+    if let Err(Failure::Failed(error)) = &ended
+        && let Some(train::Error::NonFinite { step: 1, .. }) = error.downcast_ref()
+    {
+        // The line of a step that was none is no record.
+        let _ = writer.lines("metrics.jsonl", 0);
+    }
     if matches!(ended, Err(Failure::Usage(_) | Failure::Failed(_))) {
         writer.take_back();
     }
@@ -122,13 +136,7 @@ fn planned(
     let device = machine::device(common)?;
     let mut ranked = settings.clone();
     ranked.entries.push(("machine.ranks".into(), options.ranks.to_string()));
-    let plan = super::plan::make(
-        &Corpus::of(&dataset),
-        budget,
-        &ranked,
-        &device,
-        initial.map(|model| &model.config),
-    )?;
+    let plan = super::plan::make(&Corpus::of(&dataset), budget, &ranked, &device, initial)?;
     match common.json {
         true => output::json(&serde_json::json!({"plan": plan}))?,
         false if !common.quiet => eprint!("The plan:\n{plan}"),
@@ -193,8 +201,11 @@ pub fn go(
     let stop = signals::stop()?;
     check_prompts(config, dataset)?;
     let devices = devices(config, common)?;
-    let memory = train::Memory::of(config, devices[0].cpu().threads() * devices.len())?;
-    plan::check_memory(&memory, machine::available())?;
+    let held = Memory::of(config, devices[0].cpu().threads() * devices.len())?;
+    plan::check_run(
+        &Memory { initial: initial.map_or(0, |store| store.layout().bytes()), ..held },
+        memory::available(),
+    )?;
     let peak = plan::peak(&devices[0], Duration::from_millis(8)) * devices.len() as f64;
     let stop = || signals::stopping(&stop);
     let session = Session { config, dataset, writer, devices: &devices, peak, initial, stop: &stop };
@@ -251,9 +262,12 @@ fn finish(path: &Path, outcome: Outcome, common: &Common) -> Result<(), Failure>
     }
     match last {
         Some(last) if !common.json => output::text(&format!(
-            "done: {} steps, {} tokens in {:.1} s; held-out loss {:.4} nats a token, {:.4} bits a byte\n\
+            "done: {} steps, {} tokens in {:.1} s; {}\n\
              try: foretell sample {path} --prompt \"The\"\n",
-            state.step, state.tokens, state.seconds, last.loss, last.bits_per_byte
+            state.step,
+            state.tokens,
+            state.seconds,
+            held_out(&last)
         ))?,
         _ => {}
     }
@@ -289,11 +303,9 @@ impl<'a> Display<'a> {
             let max_tokens = Some(samples.tokens.min(room));
             requests.push(Request { max_tokens, sampling, ..Request::new(tokenizer, tokens) });
         }
-        let longest = requests.iter().map(|r| r.prompt.len()).max().unwrap_or(0);
-        let context = (longest + samples.tokens).min(self.config.seq());
-        let capacity = Capacity { sequences: 1, context, chunk: 32 };
         let device = Arc::new(self.device.clone());
-        let mut generator = Generator::new(device, &self.config.model, params.layout(), capacity)?;
+        let mut generator =
+            Generator::new(device, &self.config.model, params.layout(), capacity(self.config))?;
         let texts = generator.generate(params, tokenizer, requests, &mut |_, _| ControlFlow::Continue(()))?;
         let line = |(prompt, text): (&String, generate::Completion)| SampleLine {
             step,
@@ -302,6 +314,11 @@ impl<'a> Display<'a> {
         };
         Ok(samples.prompts.iter().zip(texts).map(line).collect())
     }
+}
+
+/// How texts are drawn at an evaluation: with the one graph that [`Memory::of`] counts.
+fn capacity(config: &TrainConfig) -> Capacity {
+    Capacity { sequences: 1, context: config.seq(), chunk: 1 }
 }
 
 impl Events for Display<'_> {
@@ -328,10 +345,7 @@ impl Events for Display<'_> {
         if self.json {
             let _ = output::json(line);
         } else if !self.quiet {
-            let EvalLine { step, loss, bits_per_byte, .. } = line;
-            self.progress.note(&format!(
-                "step {step}: held-out loss {loss:.4} nats a token, {bits_per_byte:.4} bits a byte"
-            ));
+            self.progress.note(&format!("step {}: {}", line.step, held_out(line)));
         }
     }
 
@@ -340,11 +354,16 @@ impl Events for Display<'_> {
     }
 
     fn samples(&mut self, step: u64, params: &Store) -> train::Result<Vec<SampleLine>> {
-        if self.config.samples.prompts.is_empty() || self.config.samples.tokens == 0 {
+        if self.config.samples.none() {
             return Ok(Vec::new());
         }
         self.texts(step, params).map_err(|e| train::Error::Samples { step, reason: e.to_string() })
     }
+}
+
+fn held_out(line: &EvalLine) -> String {
+    let EvalLine { loss, bits_per_byte, bits_per_word, .. } = line;
+    format!("held-out loss {loss:.4} nats a token, {bits_per_byte:.4} bits a byte, {bits_per_word:.3} a word")
 }
 
 fn thousands(x: f64) -> String {
@@ -362,4 +381,32 @@ pub fn open_data(config: &TrainConfig, other: Option<&Path>) -> Result<Dataset, 
         return Err(anyhow!("{}: {text}", path.display()).into());
     }
     Ok(Dataset::open(path)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use data::Tokenizer;
+    use kernels::{Cpu, Isa};
+    use train::Samples;
+
+    #[test]
+    fn the_texts_take_what_the_plan_says() {
+        let tokenizer = Tokenizer::bytes().unwrap();
+        let shape = plan::Family::new(tokenizer.vocab_size()).shape(48, 2);
+        for threads in [1, 2] {
+            let mut config = plan::step_config(&shape, 4, 2).unwrap();
+            config.samples = Samples { prompts: vec!["A prompt of some length.".into()], tokens: 5 };
+            let device = Arc::new(CpuDevice::new(Cpu::new(Isa::best(), threads).unwrap()));
+            let params = train::Replica::new(&config, &device).unwrap().params;
+            let mut generator =
+                Generator::new(device, &config.model, params.layout(), capacity(&config)).unwrap();
+            let prompt = generate::prompt(&tokenizer, &config.samples.prompts[0]).unwrap();
+            let request = Request { max_tokens: Some(5), ..Request::new(&tokenizer, prompt) };
+            generator
+                .generate(&params, &tokenizer, vec![request], &mut |_, _| ControlFlow::Continue(()))
+                .unwrap();
+            assert_eq!(generator.memory(), Memory::of(&config, threads).unwrap().texts);
+        }
+    }
 }

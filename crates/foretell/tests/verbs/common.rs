@@ -154,6 +154,15 @@ fn changed<'a>(before: &'a Contents, after: &'a Contents) -> Vec<&'a PathBuf> {
     before.keys().chain(after.keys()).filter(differs).collect()
 }
 
+/// Command lines that are bad usage: exit code 2, and the error names the thing.
+pub(crate) fn bad_usage(places: &[(&str, &Path)], table: &[(&str, &str)]) {
+    for (line, thing) in table {
+        let ended = end(&mut foretell(words(line, places)));
+        check_error(&ended, thing, line);
+        assert_eq!(ended.code, Some(2), "{line}: {ended:?}");
+    }
+}
+
 /// Copies a folder with what is in it.
 pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();

@@ -65,6 +65,83 @@ fn what_is_there_is_replaced_on_request_only() {
 }
 
 #[test]
+fn a_folder_is_whole_and_says_what_the_checkpoint_says() {
+    let World { run, .. } = world();
+    let folder = tempfile::tempdir().unwrap();
+    let [hf, gguf, back] = ["hf", "model.gguf", "back"].map(|name| folder.path().join(name));
+    let places = [("run", run.as_path()), ("hf", &hf), ("gguf", &gguf), ("back", &back)];
+    ok(words("export {run} --to safetensors --out {hf}", &places));
+    let checkpoint = checkpoints(run).pop().unwrap();
+    for file in ["generation_config.json", "README.md", "tokenizer.json"] {
+        assert_eq!(fs::read(hf.join(file)).unwrap(), fs::read(checkpoint.join(file)).unwrap(), "{file}");
+    }
+    // A .gguf file has neither, so they are made.
+    ok(words("export {run} --to gguf --out {gguf}", &places));
+    ok(words("export {gguf} --to safetensors --out {back}", &places));
+    let ends = |path| -> serde_json::Value {
+        let file: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        file["eos_token_id"].clone()
+    };
+    assert_eq!(ends(back.join("generation_config.json")), 0);
+    assert!(fs::read_to_string(back.join("README.md")).unwrap().contains("parameters"));
+}
+
+#[test]
+fn numbers_that_the_file_would_not_hold_are_refused() {
+    let World { run, .. } = world();
+    let folder = tempfile::tempdir().unwrap();
+    let [model, out] = ["model", "p/q/out"].map(|name| folder.path().join(name));
+    copy(&checkpoints(run).pop().unwrap(), &model);
+    let file = model.join("model.safetensors");
+    let mut bytes = fs::read(&file).unwrap();
+    let end = bytes.len();
+    let places = [("model", model.as_path()), ("out", &out)];
+    // The last number of the last tensor in the file.
+    for (value, dtype) in [(1e6f32, "f16"), (f32::NAN, "f32"), (f32::INFINITY, "bf16")] {
+        bytes[end - 4..].copy_from_slice(&value.to_le_bytes());
+        fs::write(&file, &bytes).unwrap();
+        let line = format!("export {{model}} --to safetensors --dtype {dtype} --out {{out}}");
+        refused(folder.path(), &places, &[(&line, "tensor model.norm.weight")]);
+    }
+    bytes[end - 4..].copy_from_slice(&1e6f32.to_le_bytes());
+    fs::write(&file, &bytes).unwrap();
+    // A norm is not stored as f16 in GGUF.
+    ok(words("export {model} --to gguf --dtype f16 --out {out}", &places));
+}
+
+#[test]
+fn what_export_did_not_write_is_not_replaced() {
+    let World { run, text, .. } = world();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let [hf, letter, empty, gguf, bare] = ["hf", "letter.txt", "empty", "model.gguf", "bare"].map(at);
+    fs::copy(text, &letter).unwrap();
+    fs::write(&empty, "").unwrap();
+    copy(&checkpoints(run).pop().unwrap(), &bare);
+    fs::remove_file(bare.join("tokenizer.json")).unwrap();
+    let places = [
+        ("run", run.as_path()),
+        ("hf", &hf),
+        ("letter", &letter),
+        ("empty", &empty),
+        ("gguf", &gguf),
+        ("bare", &bare),
+        ("folder", folder.path()),
+    ];
+    ok(words("export {run} --to safetensors --out {hf}", &places));
+    ok(words("export {run} --to safetensors --out {hf} --force", &places));
+    ok(words("export {run} --to gguf --out {empty} --force", &places));
+    fs::write(hf.join("notes.txt"), "mine").unwrap();
+    let table = [
+        ("export {run} --to safetensors --out {hf} --force", "notes.txt"),
+        ("export {run} --to gguf --out {letter} --force", "letter.txt is no GGUF file"),
+        // It fails after the folders above were made, which then go again.
+        ("export {bare} --to gguf --out {folder}/p/q/n.gguf", "tokenizer"),
+    ];
+    refused(folder.path(), &places, &table);
+}
+
+#[test]
 fn bad_input_is_refused() {
     let World { run, text, data } = world();
     let folder = tempfile::tempdir().unwrap();

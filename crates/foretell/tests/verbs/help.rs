@@ -2,7 +2,7 @@
 
 use crate::common::{end, foretell, ok, refused};
 
-const VERBS: [&str; 19] = [
+const VERBS: [&str; 22] = [
     "quickstart",
     "data",
     "data build",
@@ -14,6 +14,9 @@ const VERBS: [&str; 19] = [
     "sample",
     "score",
     "export",
+    "ladder",
+    "ladder run",
+    "ladder fit",
     "predict",
     "verify",
     "bench probe",
@@ -33,11 +36,8 @@ fn every_verb_explains_itself_with_an_example_in_a_hundred_columns() {
     for verb in VERBS {
         let help = ok(words(verb).chain(["--help"]));
         assert!(help.stderr.is_empty(), "{verb}: {}", help.stderr);
-        // A group of verbs lists them; each of them has the example.
-        if verb != "bench" {
-            let example = format!("  foretell {verb}");
-            assert!(help.stdout.lines().any(|line| line.starts_with(&example)), "{verb}: {}", help.stdout);
-        }
+        let example = format!("  foretell {verb}");
+        assert!(help.stdout.lines().any(|line| line.starts_with(&example)), "{verb}: {}", help.stdout);
         // An example that is too long is folded.
         let mut examples = help.stdout.lines().skip_while(|line| !line.starts_with("Example")).skip(1);
         let folded = examples.find(|line| line.starts_with(' ') && !line.starts_with("  foretell "));
@@ -64,7 +64,7 @@ fn no_verb_is_missing_in_the_help_or_in_this_list() {
     for name in &top {
         assert!(first.contains(&name.as_str()), "{name} is not in the list of this test");
     }
-    for group in ["data", "bench"] {
+    for group in ["data", "ladder", "bench"] {
         for name in listed(&[group]) {
             assert!(VERBS.contains(&format!("{group} {name}").as_str()), "{group} {name}");
         }

@@ -9,6 +9,7 @@ mod data;
 mod export;
 mod help;
 mod kill;
+mod ladder;
 mod plan;
 mod predict;
 mod quickstart;

@@ -1,6 +1,6 @@
 //! `plan`.
 
-use crate::common::{World, ok, refused, words, world};
+use crate::common::{World, assert_same, bad_usage, end, foretell, ok, outcome, refused, words, world};
 use std::fs;
 
 #[test]
@@ -36,6 +36,25 @@ fn a_plan_says_what_the_run_then_is() {
     assert_eq!(last["train/tokens"], plan["tokens"]);
     let flops = last["train/flops"].as_f64().unwrap();
     assert!((flops / number("flops") - 1.0).abs() < 1e-9, "{flops} {plan:?}");
+}
+
+#[test]
+fn what_a_size_buys_does_not_depend_on_threads() {
+    let World { data, .. } = world();
+    let folder = tempfile::tempdir().unwrap();
+    let train = |threads: usize| {
+        let run = folder.path().join(threads.to_string());
+        let line = format!(
+            "train --data {{data}} --budget N=36e3 --set layers=2 --set seq=32 --set rows=16 --set steps=3 \
+             --set eval_tokens=500 --set evals=1 --out {{run}} -q --threads {threads}"
+        );
+        ok(words(&line, &[("data", data), ("run", &run)]));
+        outcome(&run)
+    };
+    let one = train(1);
+    for threads in [2, 4] {
+        assert_same(&one, &train(threads), "threads");
+    }
 }
 
 #[test]
@@ -110,5 +129,42 @@ fn bad_input_is_refused() {
     ] {
         table.push((format!("plan --vocab 300 --budget={rest}").leak(), thing));
     }
+    table.push(("plan --vocab 300 --budget N=3e10,D=1e6", "MB of memory are needed and"));
     refused(folder.path(), &places, &table);
+    bad_usage(
+        &places,
+        &[
+            ("plan --vocab 300 --budget 1e300", "1e300"),
+            ("plan --vocab 300 --budget N=1e40", "N=1e40"),
+            ("plan --vocab 300 --budget 1e9 --set steps=99999999999999", "between 1 and"),
+            ("plan --vocab 300 --budget 1e9 --set steps=3 --set micro_rows=3", "micro_rows"),
+            ("plan --vocab 300 --budget 1e9 --set steps=3 --set schedule.peak=99", "schedule.peak"),
+            ("plan --vocab 300 --budget 1e9 --set steps=3 --set z_loss=7", "z_loss"),
+            ("plan --vocab 300 --budget 1e9 --set steps=3 --set model.rms_norm_eps=7", "rms_norm_eps"),
+        ],
+    );
+}
+
+#[test]
+fn a_plan_says_what_it_takes_of_the_budget_and_how_to_have_more_passes() {
+    let World { data, .. } = world();
+    let places = [("data", data.as_path())];
+    let plan = "plan --vocab 300 --budget N=2e4,D=1e6 --set steps=7 --json";
+    let notes = ok(words(plan, &[])).summary()["notes"].to_string();
+    assert!(notes.contains("steps = 7 was set") && notes.contains("D=1e6"), "{notes}");
+    let line = "plan --data {data} --budget N=2e4,D=1e4 --set max_epochs=0.00001";
+    let said = end(&mut foretell(words(line, &places))).stderr;
+    let remedy = said.split("--set ").nth(1).unwrap_or_else(|| panic!("{said}"));
+    ok(words(&line.replace("max_epochs=0.00001", remedy.trim()), &places));
+}
+
+#[test]
+fn steps_that_nobody_would_wait_for_are_planned_in_a_moment() {
+    // A step of either takes minutes, which no command of these tests may.
+    let plan = "plan --vocab 300 --budget 1e18 --set rows=1048576 --set width=32 --set layers=2 --json";
+    ok(words(plan, &[]));
+    let plan =
+        "plan --vocab 300 --budget 1e15 --set seq=1048576 --set rows=1 --set width=16 --set layers=1 --json";
+    let ended = ok(words(plan, &[])).summary();
+    assert!(ended["notes"].to_string().contains("none was tried"), "{ended:?}");
 }

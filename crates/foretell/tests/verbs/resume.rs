@@ -74,8 +74,18 @@ fn a_run_of_nothing_but_damaged_checkpoints_is_refused_and_left_alone() {
     for line in ["resume {run}", "sample {run}", "export {run} --to gguf --out {run}.gguf"] {
         let ended = end(&mut foretell(words(line, &[("run", &run)])));
         check_error(&ended, "model.safetensors", line);
+        assert!(!ended.stderr.contains("the checkpoint before it is used"), "{ended:?}");
     }
     assert!(contents(&run) == before);
+}
+
+#[test]
+fn a_run_is_found_from_inside_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = unfinished(folder.path());
+    let mut command = foretell(["resume", ".."]);
+    let ended = end(command.current_dir(run.join("checkpoints")));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
 #[test]
@@ -104,6 +114,48 @@ fn data_that_was_moved_is_found_and_other_data_is_refused() {
 }
 
 #[test]
+fn a_run_is_gone_on_with_by_the_configuration_that_began_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = unfinished(folder.path());
+    fs::remove_dir_all(run.join("checkpoints/000000150")).unwrap();
+    let toml = run.join("run.toml");
+    let config = fs::read_to_string(&toml).unwrap();
+    let edit = |from: &str, to: &str| {
+        assert!(config.contains(from), "{from}: {config}");
+        fs::write(&toml, config.replace(from, to)).unwrap();
+    };
+    for (from, to) in
+        [("steps = 150", "steps = 140"), ("peak = 0.02", "peak = 0.01"), ("seed = 7", "seed = 8")]
+    {
+        edit(from, to);
+        refused(folder.path(), &[("run", run.as_path())], &[("resume {run}", "run.toml was changed")]);
+    }
+    // What a user may change, and another way to write the same.
+    edit("threads = 2", "threads = 1");
+    let again = fs::read_to_string(&toml).unwrap().replace("peak = 0.02", "peak = 2e-2 # the same");
+    fs::write(&toml, again).unwrap();
+    // A checkpoint of a version that did not record it.
+    let old = folder.path().join("old");
+    copy(&run, &old);
+    let checkpoint = old.join("checkpoints/000000100");
+    let text = fs::read_to_string(checkpoint.join("state.json")).unwrap();
+    let mut state: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+    assert!(state.remove("config").is_some());
+    let text = serde_json::to_string(&state).unwrap();
+    fs::write(checkpoint.join("state.json"), &text).unwrap();
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(checkpoint.join("manifest.json")).unwrap()).unwrap();
+    manifest["files"]["state.json"] =
+        serde_json::json!({"bytes": text.len(), "blake3": blake3::hash(text.as_bytes()).to_string()});
+    fs::write(checkpoint.join("manifest.json"), manifest.to_string()).unwrap();
+    let ended = ok(words("resume {old}", &[("old", &old)]));
+    assert!(ended.stderr.contains("did not record its run.toml"), "{ended:?}");
+    let ended = ok(words("resume {run}", &[("run", &run)]));
+    assert!(!ended.stderr.contains("note:"), "{ended:?}");
+    assert_same(&outcome(&world().run), &outcome(&run), "with a file that was written otherwise");
+}
+
+#[test]
 fn bad_input_is_refused() {
     let World { data, text, .. } = world();
     let folder = tempfile::tempdir().unwrap();
@@ -129,7 +181,7 @@ fn bad_input_is_refused() {
         &places,
         &[
             ("resume", "RUN"),
-            ("resume {missing}", "missing"),
+            ("resume {missing}", "missing is no run"),
             ("resume {nothing}", "nothing"),
             ("resume {torn}", "run.toml"),
             ("resume {empty}", "run.toml"),

@@ -94,6 +94,32 @@ fn stop_strings_end_the_text_and_do_not_belong_to_it() {
     assert_eq!(texts("--tokens 3 --seed 1")[0]["finish"], "length");
 }
 
+#[test]
+fn every_end_token_of_a_model_ends_its_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    copy(&checkpoints(&world().run).pop().unwrap(), &model);
+    let line = "sample {model} --prompt a --seed 5 --tokens 20 --json";
+    let draw = || ok(words(line, &[("model", &model)])).summary();
+    let whole = draw();
+    let tokens = whole["tokens"].as_array().unwrap();
+    assert!(tokens.len() > 4, "{whole:?}");
+    let (third, first) = (&tokens[2], tokens.iter().position(|token| *token == tokens[2]).unwrap());
+    let generation = model.join("generation_config.json");
+    for ends in [serde_json::json!([299, third]), third.clone()] {
+        fs::write(&generation, serde_json::json!({"eos_token_id": ends}).to_string()).unwrap();
+        let ended = draw();
+        assert_eq!(ended["tokens"].as_array().unwrap()[..], tokens[..first]);
+        assert_eq!(ended["finish"], "stop");
+    }
+    fs::write(&generation, "{\"eos_token_id\": [\"x\"]}").unwrap();
+    refused(
+        folder.path(),
+        &[("model", &model)],
+        &[("sample {model}", "generation_config.json: eos_token_id")],
+    );
+}
+
 /// Damaged copies of a checkpoint, and what names them.
 fn damaged(folder: &Path) -> Vec<(String, &'static str)> {
     let checkpoint = checkpoints(&world().run).pop().unwrap();
@@ -181,10 +207,10 @@ fn bad_input_is_refused() {
         ("{run} --tokens 0", "0"),
         ("{run} --tokens 99999", "99999"),
         ("{run} --tokens=-1", "-1"),
-        ("{run} --temperature=-1", "temperature"),
+        ("{run} --temperature -1", "temperature = -1 is out of range"),
+        ("{run} --top-p -0.5", "top_p = -0.5 is out of range"),
         ("{run} --temperature nan", "temperature"),
         ("{run} --temperature inf", "temperature"),
-        ("{run} --top-p=-0.5", "top_p"),
         ("{run} --top-p 1.5", "top_p"),
         ("{run} --top-p nan", "top_p"),
         ("{run} --min-p 2", "min_p"),

@@ -90,6 +90,14 @@ fn bits_are_nats_over_bytes_and_words() {
     assert_ne!(short["nats"], found["nats"]);
 }
 
+#[test]
+fn one_token_costs_nothing() {
+    let run = &world().run;
+    let shown = ok(words("score {run} --tokens 5", &[("run", run)])).stdout;
+    assert!(shown.contains("0 tokens, 0.0 nats"), "{shown}");
+    assert_eq!(score(run, "--tokens 5", &[])["nats"].to_string(), "0.0");
+}
+
 fn words_of(run: &Path, text: &Path, rest: &str) -> Vec<String> {
     words(&format!("score {{run}} --text {{text}}{rest}"), &[("run", run), ("text", text)])
 }
@@ -116,6 +124,7 @@ fn bad_input_is_refused() {
             ("score {run}", "--text"),
             ("score {run} --text {missing}", "missing"),
             ("score {run} --text {nothing}", "nothing"),
+            ("score {run} --text /dev/zero", "/dev/zero: it is no regular file"),
             ("score {run} --text {empty}", "empty.txt"),
             ("score {run} --text {text} --tokens 1", "--tokens"),
             ("score {run} --tokens 1,x", "x"),

@@ -1,6 +1,8 @@
 //! `--config` and `--set` stand for options and settings, whatever the verb.
 
-use crate::common::{World, assert_same, ok, outcome, refused, words, world, write_config};
+use crate::common::{
+    World, assert_same, check_error, end, foretell, ok, outcome, refused, words, world, write_config,
+};
 use std::fs;
 
 #[test]
@@ -45,6 +47,45 @@ fn set_overrides_the_file_in_a_run() {
     assert_same(&outcome(&plain), &outcome(&set), "--set");
 }
 
+#[cfg(unix)]
+#[test]
+fn paths_that_are_no_utf8_are_refused_and_not_passed_over() {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    let World { run, .. } = world();
+    let folder = tempfile::tempdir().unwrap();
+    let bad = |before: &str| OsString::from_vec([before.as_bytes(), b"a\xff"].concat());
+    let run = run.as_os_str();
+    let out = folder.path().join("out").into_os_string();
+    let verb = |line: &str| -> Vec<OsString> { line.split(' ').map(OsString::from).collect() };
+    let lines: [(Vec<OsString>, &str); 6] = [
+        ([verb("sample"), vec![run.into(), bad("--config=")]].concat(), "--config"),
+        ([verb("sample"), vec![run.into()], verb("--config"), vec![bad("")]].concat(), "--config"),
+        ([verb("sample"), vec![run.into(), bad("--set=prompt=")]].concat(), "--set"),
+        ([verb("sample"), vec![bad("")]].concat(), "not UTF-8"),
+        ([verb("train --budget N=1e4 --out"), vec![out, bad("--data=")]].concat(), "not UTF-8"),
+        ([verb("train --out x"), vec![bad("--init-from=")]].concat(), "not UTF-8"),
+    ];
+    for (line, thing) in lines {
+        let ended = end(foretell(&line).current_dir(folder.path()));
+        check_error(&ended, thing, &format!("{line:?}"));
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_machine_of_a_file_is_told_not_to_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let toml = write_config(folder.path(), 2, &[("[model]", "[machine]\nranks = 2\n\n[model]")]);
+    for (rest, told) in [("", true), (" --ranks 2", false)] {
+        let out = folder.path().join(format!("out{}", rest.len()));
+        let line = format!("train --config {{toml}} --out {{out}} -q{rest}");
+        let ended = ok(words(&line, &[("toml", &toml), ("out", &out)]));
+        assert_eq!(ended.stderr.contains("[machine] of --config is not taken over"), told, "{ended:?}");
+    }
+}
+
 #[test]
 fn what_no_verb_knows_is_refused() {
     let World { run, .. } = world();
@@ -66,6 +107,10 @@ fn what_no_verb_knows_is_refused() {
             ("sample {run} --config {nested}", "sample.tokens"),
             ("sample {run} --config", "--config"),
             ("sample {run} --config {run}", "--config"),
+            ("sample {run} --config /dev/zero", "/dev/zero: it is no regular file"),
+            ("sample {run} --set config={file}", "command line only"),
+            ("sample {run} --set help=true", "command line only"),
+            ("sample {run} --set set=1", "command line only"),
         ],
     );
 }

@@ -1,6 +1,6 @@
 //! `train`.
 
-use crate::common::{World, checkpoints, contents, ok, outcome, refused, words, world, write_config};
+use crate::common::{World, checkpoints, contents, copy, ok, outcome, refused, words, world, write_config};
 use std::fs;
 
 #[test]
@@ -220,4 +220,20 @@ fn bad_input_is_refused() {
     let before = contents(&world().data);
     refused(folder.path(), &places, &table);
     assert!(before == contents(&world().data));
+}
+
+#[test]
+fn a_run_that_is_no_number_at_its_first_step_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let toml = write_config(folder.path(), 7, &[]);
+    let [model, out] = ["model", "out"].map(|name| folder.path().join(name));
+    copy(&checkpoints(&world().run).pop().unwrap(), &model);
+    let file = model.join("model.safetensors");
+    let mut bytes = fs::read(&file).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&file, bytes).unwrap();
+    let places = [("toml", toml.as_path()), ("model", &model), ("out", &out)];
+    let line = "train --config {toml} --init-from {model} --out {out} --tensorboard";
+    refused(folder.path(), &places, &[(line, "Nothing was saved yet")]);
 }

@@ -17,7 +17,8 @@ use crate::weights::Storage;
 use crate::{Config, Error};
 use half::f16;
 
-const MAGIC: [u8; 4] = *b"GGUF";
+/// The first bytes of a file.
+pub const MAGIC: [u8; 4] = *b"GGUF";
 const VERSION: u32 = 3;
 /// Where tensors start, unless `general.alignment` says otherwise.
 const ALIGNMENT: usize = 32;

@@ -1,0 +1,119 @@
+//! `ladder run`, `ladder fit`, and `predict` from a ladder.
+
+use crate::common::{World, contents, end, foretell, ok, refused, signal, wait, words, world};
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// A ladder that takes seconds; its rungs see the small data set a few times.
+const LADDER: &str =
+    "ladder run --data {data} --out {out} --max 5e10 --span 50 --ratios 6,12,24 --threads 2 --json";
+
+fn finished(out: &Path) -> Vec<String> {
+    let rungs = fs::read_dir(out.join("rungs")).map(|all| all.map(|e| e.unwrap().path()).collect::<Vec<_>>());
+    let done = rungs.unwrap_or_default().into_iter().filter(|path| path.join("DONE").exists());
+    let mut names: Vec<_> =
+        done.map(|path| path.file_name().unwrap().to_str().unwrap().to_string()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_ladder_is_billed_run_stopped_gone_on_with_and_foretells() {
+    let World { data, .. } = world();
+    let folder = tempfile::tempdir().unwrap();
+    let [out, other] = ["out", "other"].map(|name| folder.path().join(name));
+    let places = [("data", data.as_path()), ("out", &out), ("other", &other)];
+    let bill = ok(words(&format!("{LADDER} --dry-run"), &places)).lines().remove(0);
+    let rungs = bill["rungs"].as_array().unwrap();
+    assert!(rungs.len() >= 6 && !out.exists(), "{bill:?}");
+    let sum: f64 = rungs.iter().map(|rung| rung["flops"].as_f64().unwrap()).sum();
+    assert!((bill["flops"].as_f64().unwrap() / sum - 1.0).abs() < 1e-9);
+
+    // Stopped in the middle, wherever that is.
+    let mut command = foretell(words(LADDER, &places));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = child.id();
+    for _ in 0..600 {
+        if !finished(&out).is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    signal(id, "TERM");
+    let ended = wait(child, "ladder run");
+    assert!(matches!(ended.code, Some(143 | 0)), "{ended:?}");
+    let before = contents(&out);
+
+    // Gone on with; a part of it in the way of a job array.
+    ok(words(&format!("{LADDER} --rung 1/2"), &places));
+    let summary = ok(words(LADDER, &places)).summary();
+    assert_eq!((&summary["done"], finished(&out).len()), (&summary["rungs"], rungs.len()));
+    // What was done when it was stopped was left alone.
+    let after = contents(&out);
+    for (name, bytes) in
+        before.iter().filter(|(name, _)| name.ends_with("DONE") || name.ends_with("run.toml"))
+    {
+        assert_eq!(after.get(name), Some(bytes), "{name:?}");
+    }
+    // A rung is the same run alone.
+    let name = finished(&out).remove(0);
+    let plan = out.join("plans").join(format!("{name}.toml"));
+    ok(words("train --config {plan} --out {other} --quiet", &[("plan", &plan), ("other", &other)]));
+    let weights = |run: &Path| {
+        let mut all: Vec<_> =
+            fs::read_dir(run.join("checkpoints")).unwrap().map(|e| e.unwrap().path()).collect();
+        all.sort();
+        fs::read(all.pop().unwrap().join("model.safetensors")).unwrap()
+    };
+    assert!(weights(&other) == weights(&out.join("rungs").join(&name)));
+
+    let laws = ok(words("ladder fit {out} --json", &places)).summary();
+    assert_eq!(laws["rungs"].as_array().unwrap().len(), rungs.len());
+    assert!(laws["noise"].as_f64().is_some_and(|noise| noise < 0.2), "{laws:?}");
+    assert!(out.join("laws.json").exists());
+    let line = "predict {out} --budget N=1e5,D=2e6 --registry {registry} --register --json";
+    let registry = folder.path().join("p.jsonl");
+    let answer = ok(words(line, &[("out", &out), ("registry", &registry)])).summary();
+    let worst = laws["rungs"].as_array().unwrap().iter().map(|rung| rung["run"]["loss"].as_f64().unwrap());
+    let worst = worst.fold(0.0, f64::max);
+    assert!((0.1..worst).contains(&answer["loss"].as_f64().unwrap()), "{answer:?}");
+    assert_eq!(answer["loss_unit"], "bits a byte");
+    assert_eq!(answer["source"]["rungs"].as_object().unwrap().len(), rungs.len());
+}
+
+#[test]
+fn bad_ladders_are_refused() {
+    let World { data, run, .. } = world();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let places = [("data", data.as_path()), ("run", run), ("out", &out)];
+    refused(
+        folder.path(),
+        &places,
+        &[
+            ("ladder run --data {data} --out {out}", "--max"),
+            ("ladder run --data {run} --out {out} --max 1e11", "manifest"),
+            ("ladder run --data {data} --out {out} --max=-1", "max"),
+            ("ladder run --data {data} --out {out} --max nan", "max"),
+            ("ladder run --data {data} --out {out} --max 1e8", "rungs"),
+            ("ladder run --data {data} --out {out} --max 1e11 --span 2", "span"),
+            ("ladder run --data {data} --out {out} --max 1e11 --ratios x", "x"),
+            ("ladder run --data {data} --out {out} --max 1e11 --seeds 0", "seeds"),
+            ("ladder run --data {data} --out {out} --max 1e11 --rung 3/2", "k/n"),
+            ("ladder run --data {data} --out {out} --max 1e11 --set colour=3", "colour"),
+            ("ladder run --data {data} --out {out} --max 1e16", "times"),
+            ("ladder fit {run}", "no ladder"),
+            ("ladder fit {out}", "no ladder"),
+            ("predict {run} --budget 1e14", "no ladder"),
+            ("predict {run} --log {run} --budget 1e14", "--log"),
+            ("predict --budget 1e14", "LADDER"),
+        ],
+    );
+    // Nothing but a usage error where a ladder of another kind stands.
+    let ladder = format!("{LADDER} --rung 1/100");
+    ok(words(&ladder, &places));
+    let ended = end(&mut foretell(words(&ladder.replace("5e10", "6e10"), &places)));
+    assert!(ended.code == Some(2) && ended.stderr.contains("other options"), "{ended:?}");
+}
