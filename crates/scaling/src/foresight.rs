@@ -4,7 +4,7 @@
 //! with many exponents about equally well, and these part ways where it matters, far from the runs. So all
 //! exponents of a grid are kept, each with the E, A, B ≥ 0 that fit best (variable projection), weighted by
 //! how well they fit and by what is known of exponents elsewhere. What no run can decide — which of them
-//! resemble the target — is averaged too: each [`View`] weighs the runs in its own way. The spread that
+//! resemble the target — is averaged too: each `View` weighs the runs in its own way. The spread that
 //! remains, the residuals of the runs and the uncertainty of E, A, B are the interval.
 
 use crate::mixture::{Interval, Mixture};

@@ -78,7 +78,7 @@ fn intervals_hold_as_often_as_they_say_on_a_thousand_ladders() {
     let mut errors: Vec<f64> = outcomes.iter().map(|outcome| outcome.error).collect();
     errors.sort_by(f64::total_cmp);
     let (shares, median) = ([share(0), share(1), share(2)], errors[errors.len() / 2]);
-    println!("80, 90 and 95 % intervals held {shares:.3?}; median error {median:.4}");
+    eprintln!("80, 90 and 95 % intervals held {shares:.3?}; median error {median:.4}");
     for (share, (low, high)) in shares.into_iter().zip([(0.76, 0.93), (0.86, 0.97), (0.92, 0.99)]) {
         assert!((low..high).contains(&share), "{shares:?}");
     }
