@@ -132,7 +132,11 @@ const MOST_STEPS: f64 = (1u64 << 40) as f64;
 /// Less than this share of the rule's tokens is no run.
 const LEAST_SHARE: f64 = 0.05;
 
+/// A shape that takes so many times a budget's time to train by the rule is not looked at more closely.
+const FARTHEST: f64 = 3.0;
+
 /// A candidate with the tokens that it would be trained on.
+#[derive(Clone)]
 struct Candidate {
     shape: Shape,
     tokens: f64,
@@ -258,34 +262,42 @@ fn choose(request: &Request<'_>, probe: &Probe, shapes: &[Shape], correction: f6
             }
         }
         Budget::Seconds(seconds) => {
+            // Where the steps are fixed, the largest shape whose steps fit into the time; else the shape for which
+            // the time buys the rule's tokens most nearly, for shapes are up to four times apart in cost.
+            let fixed = request.settings.steps.is_some();
             let mut best: Option<(f64, Candidate)> = None;
-            let mut least: Option<(f64, Shape)> = None;
+            let mut least: Option<(f64, Candidate)> = None;
             for shape in shapes {
-                let candidate = Candidate { shape: *shape, tokens: wanted(shape), rows: None };
+                let all = Candidate { shape: *shape, tokens: wanted(shape), rows: None };
                 // Nothing runs faster than the peak: most shapes need no closer look.
-                let bound = shape.flops_per_token() * candidate.tokens / probe.peak_flops;
-                if bound > seconds && least.is_some() {
+                let bound = shape.flops_per_token() * all.tokens / probe.peak_flops;
+                if bound > if fixed { seconds } else { FARTHEST * seconds } && least.is_some() {
                     continue;
                 }
-                let config = configuration(request, &candidate)?;
+                let config = configuration(request, &all)?;
                 let step = probe.step_seconds(&config)? * correction;
                 let total = step * config.steps as f64 * (1.0 + EVAL_SHARE + 0.02)
                     + evaluation_seconds(&config, step);
-                if least.is_none_or(|(least, _)| total < least) {
-                    least = Some((total, *shape));
+                let candidate = Candidate { tokens: all.tokens * seconds / total, ..all };
+                let rank = match fixed {
+                    true => (shape.parameters() as f64).ln() - 0.5 * shape.aspect_penalty(),
+                    false => -(total / seconds).ln().abs() - 0.05 * shape.aspect_penalty(),
+                };
+                if !(fixed && total > seconds) && best.as_ref().is_none_or(|(best, _)| rank > *best) {
+                    best = Some((rank, candidate.clone()));
                 }
-                let rank = (shape.parameters() as f64).ln() - 0.5 * shape.aspect_penalty();
-                if total <= seconds && best.as_ref().is_none_or(|(best, _)| rank > *best) {
-                    best = Some((rank, candidate));
+                if least.as_ref().is_none_or(|(least, _)| total < *least) {
+                    least = Some((total, candidate));
                 }
             }
             // Less than the rule's tokens for the smallest shape, if need be; the plan says so.
-            let (total, shape) = least.ok_or_else(none)?;
-            let short = Candidate { shape, tokens: wanted(&shape) * seconds / total, rows: None };
-            let best = best.map(|(_, candidate)| candidate);
-            best.or((seconds > LEAST_SHARE * total).then_some(short)).ok_or_else(|| {
-                infeasible(format!("by the rules, the least that can be trained takes {total:.0} s"))
-            })
+            let (total, short) = least.ok_or_else(none)?;
+            match seconds > LEAST_SHARE * total {
+                true => Ok(best.map_or(short, |(_, candidate)| candidate)),
+                false => {
+                    Err(infeasible(format!("by the rules, the least that can be trained takes {total:.0} s")))
+                }
+            }
         }
     }
 }
