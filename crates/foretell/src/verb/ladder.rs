@@ -5,12 +5,13 @@ use crate::ladder::{Finished, Ladder, RungPlan, noise};
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::{Failure, machine, output, signals};
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use data::Dataset;
 use plan::ladder::{Design, Rung};
 use plan::{Adjust, Corpus, Plan, Probe, Request};
 use record::{Files, RunWriter};
 use serde::Serialize;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -201,6 +202,13 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
     if !options.dry_run {
         let files = Files::new();
         files.create_folder(&options.out.join("plans"))?;
+        // Parts of a job array begin at the same time: the first to get here designs it for all.
+        let place = options.out.join("lock");
+        let lock = File::create(&place).with_context(|| format!("cannot create {}", place.display()))?;
+        lock.lock().with_context(|| format!("cannot lock {}", place.display()))?;
+        if options.out.join("ladder.toml").exists() {
+            return begun(options, dataset, settings);
+        }
         for (path, text) in plans {
             files.replace(&path, text.as_bytes())?;
         }

@@ -84,6 +84,27 @@ fn a_ladder_is_billed_run_stopped_gone_on_with_and_foretells() {
 }
 
 #[test]
+fn parts_of_a_job_array_make_one_ladder() {
+    let World { data, .. } = world();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let places = [("data", data.as_path()), ("out", out.as_path())];
+    let part = |k: usize| {
+        let line = format!("{LADDER} --seeds 1 --rung {k}/3").replace("--threads 2", "--threads 1");
+        let mut command = foretell(words(&line, &places));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    for child in [1, 2, 3].map(part) {
+        let ended = wait(child, "a part of a ladder");
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    let all = ok(words(&format!("{LADDER} --seeds 1"), &places));
+    assert_eq!(all.summary()["done"], all.summary()["rungs"]);
+    let rungs = all.lines()[0]["rungs"].as_array().unwrap().len();
+    assert_eq!((finished(&out).len(), all.summary()["done"].as_u64()), (rungs, Some(rungs as u64)));
+}
+
+#[test]
 fn bad_ladders_are_refused() {
     let World { data, run, .. } = world();
     let folder = tempfile::tempdir().unwrap();
