@@ -125,8 +125,8 @@ impl Ladder {
     }
 }
 
-/// Relative deviation between seeds, over the rungs that have several; and how many differences it is from.
-pub fn noise(finished: &[Finished]) -> Option<(f64, usize)> {
+/// Relative deviation between seeds, over the rungs that have several.
+pub fn noise(finished: &[Finished]) -> Option<f64> {
     let same =
         |a: &Finished, b: &Finished| a.run.parameters == b.run.parameters && a.run.tokens == b.run.tokens;
     let (mut sum, mut freedom, mut seen) = (0.0, 0, Vec::new());
@@ -141,5 +141,5 @@ pub fn noise(finished: &[Finished]) -> Option<(f64, usize)> {
         sum += losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>();
         freedom += losses.len() - 1;
     }
-    (freedom > 0).then(|| ((sum / freedom as f64).sqrt(), freedom))
+    (freedom > 0).then(|| (sum / freedom as f64).sqrt())
 }

@@ -90,7 +90,7 @@ pub fn read(path: &Path, columns: &Columns) -> Result<Log, Failure> {
     let (params, tokens, loss) =
         (params.unwrap_or_default(), tokens.unwrap_or_default(), loss.unwrap_or_default());
     let (flops, run) = (column("flops")?, column("run")?);
-    let (mut last, mut order) = (BTreeMap::<String, (Run, u64)>::new(), Vec::new());
+    let (mut runs, mut last) = (Vec::<Run>::new(), BTreeMap::<String, usize>::new());
     let (mut unfinished, mut points) = (0, 0);
     for row in table.rows() {
         let Some(value) = row.number(&loss)? else {
@@ -114,16 +114,15 @@ pub fn read(path: &Path, columns: &Columns) -> Result<Log, Failure> {
             Some(column) => row.required(column)?.to_string(),
             None => row.line().to_string(),
         };
-        match last.get_mut(&name) {
-            Some((known, _)) if known.tokens > d => {}
-            Some(known) => *known = (found, row.line()),
+        match last.get(&name) {
+            Some(&at) if runs[at].tokens > d => {}
+            Some(&at) => runs[at] = found,
             None => {
-                order.push(name.clone());
-                last.insert(name, (found, row.line()));
+                last.insert(name, runs.len());
+                runs.push(found);
             }
         }
     }
-    let runs: Vec<Run> = order.iter().filter_map(|name| last.get(name)).map(|(run, _)| *run).collect();
     let mut notes = Vec::new();
     if unfinished > 0 {
         notes.push(format!("{unfinished} rows have no loss and were left out"));

@@ -1,6 +1,7 @@
 //! How far off these runs would have been about one another: the dearest are hidden, and foretold from
 //! those that cost so many times less.
 
+use crate::mixture::normal;
 use crate::{Foresight, Run};
 use serde::{Deserialize, Serialize};
 
@@ -87,7 +88,7 @@ fn deviations(share: f64) -> f64 {
     let (mut low, mut high) = (-4.0f64, 4.0f64);
     for _ in 0..60 {
         let middle = 0.5 * (low + high);
-        match 0.5 * libm::erfc(-middle * std::f64::consts::FRAC_1_SQRT_2) < share {
+        match normal(middle) < share {
             true => low = middle,
             false => high = middle,
         }

@@ -94,7 +94,7 @@ impl Mixture {
 }
 
 /// The standard normal distribution function.
-fn normal(z: f64) -> f64 {
+pub(crate) fn normal(z: f64) -> f64 {
     0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2)
 }
 

@@ -1,7 +1,8 @@
 //! When the answer is no: runs that cannot carry the extrapolation that is asked of them.
 
-use crate::law::{JointLaw, Law};
+use crate::law::{JointLaw, Law, places};
 use crate::{Error, Result, Run, Target};
+use std::collections::BTreeSet;
 
 /// Times the dearest run's compute beyond which nothing is foretold.
 pub const FARTHEST: f64 = 1e5;
@@ -35,14 +36,8 @@ pub fn check(runs: &[Run], target: &Target) -> Result<()> {
     runs.iter().try_for_each(Run::check)?;
     target.check()?;
     let mut reasons = Vec::new();
-    let distinct = |of: fn(&Run) -> [u64; 2]| {
-        let mut keys: Vec<_> = runs.iter().map(of).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        keys.len()
-    };
-    let different = distinct(|run| [run.parameters.to_bits(), run.tokens.to_bits()]);
-    let sizes = distinct(|run| [run.parameters.to_bits(), 0]);
+    let different = places(runs);
+    let sizes = runs.iter().map(|run| run.parameters.to_bits()).collect::<BTreeSet<_>>().len();
     let (runs_needed, sizes_needed) = FEWEST;
     if different < runs_needed || sizes < sizes_needed {
         reasons.push(format!(

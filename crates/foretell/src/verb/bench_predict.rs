@@ -23,7 +23,7 @@ pub struct Options {
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     /// File to write: dataset, target_run_id, f, pred, lo80 … hi95
-    #[arg(long, value_name = "FILE", value_parser = crate::arguments::path())]
+    #[arg(long, value_name = "FILE", value_parser = crate::arguments::new_path())]
     pub out: PathBuf,
 }
 
@@ -53,21 +53,21 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
             row,
             outlier: outlier(&row)?,
         };
-        runs.entry(cell(&row, "dataset")?).or_default().insert(cell(&row, "run_id")?, listed);
+        runs.entry(row.required("dataset")?).or_default().insert(row.required("run_id")?, listed);
     }
     let targets = Table::read(&options.folder.join("targets.csv"))?;
     let splits = Table::read(&options.folder.join("splits.csv"))?;
     let mut asked = BTreeMap::<(&str, &str), Vec<&str>>::new();
     for row in targets.rows() {
-        let key = (cell(&row, "dataset")?, cell(&row, "tier")?);
-        asked.entry(key).or_default().push(cell(&row, "target_run_id")?);
+        let key = (row.required("dataset")?, row.required("tier")?);
+        asked.entry(key).or_default().push(row.required("target_run_id")?);
     }
     let mut text = String::from("dataset,target_run_id,f,pred,lo80,hi80,lo90,hi90,lo95,hi95\n");
     let mut count = 0u64;
     let mut progress = Progress::new("predict", splits.rows().count() as u64, common.quiet || common.json);
     for (done, split) in (1..).zip(splits.rows()) {
-        let (dataset, f) = (cell(&split, "dataset")?, split.required("f")?);
-        let names = asked.get(&(dataset, cell(&split, "tier")?));
+        let (dataset, f) = (split.required("dataset")?, split.required("f")?);
+        let names = asked.get(&(dataset, split.required("tier")?));
         if let (Some(names), true) = (names, split.required("feasible")? == "1") {
             let listed = runs.get(dataset).ok_or_else(|| anyhow!("{dataset}: there are no runs of it"))?;
             let known = known(listed, split.needed("C_cut")?)?;
@@ -87,11 +87,6 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     Files::new().replace(&options.out, text.as_bytes())?;
     let summary = serde_json::json!({"out": options.out, "predictions": count});
     Ok(output::either(common, &summary, || format!("{}: {count} predictions\n", options.out.display()))?)
-}
-
-/// A cell that must be there, for as long as its table lives.
-fn cell<'a>(row: &record::Row<'a>, column: &str) -> record::Result<&'a str> {
-    row.required(column)
 }
 
 /// The tables of runs in a folder: those with the right columns.

@@ -36,7 +36,7 @@ pub struct Build {
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<String>,
     /// Folder to make
-    #[arg(long, value_name = "DATA", value_parser = crate::arguments::path())]
+    #[arg(long, value_name = "DATA", value_parser = crate::arguments::new_path())]
     pub out: PathBuf,
     /// Globs of files and folders to leave out; may be given several times
     #[arg(long, value_name = "GLOB")]
@@ -132,7 +132,7 @@ pub struct Inspect {
 #[command(after_help = "Example:\n  foretell data generate --bytes 20000000 --out world")]
 pub struct Generate {
     /// Folder to write to
-    #[arg(long, value_name = "FOLDER", value_parser = crate::arguments::path())]
+    #[arg(long, value_name = "FOLDER", value_parser = crate::arguments::new_path())]
     pub out: PathBuf,
     /// Bytes of text
     #[arg(long, value_name = "N", default_value_t = 20_000_000, value_parser = clap::value_parser!(u64).range(1..))]

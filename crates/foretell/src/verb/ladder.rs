@@ -37,7 +37,7 @@ pub struct Run {
     #[arg(long, value_name = "DATA")]
     pub data: PathBuf,
     /// Folder of the ladder
-    #[arg(long, value_name = "LADDER", value_parser = crate::arguments::path())]
+    #[arg(long, value_name = "LADDER", value_parser = crate::arguments::new_path())]
     pub out: PathBuf,
     /// FLOP of the dearest rung
     #[arg(long, value_name = "FLOP")]
@@ -90,11 +90,7 @@ impl Adjust for Shared<'_> {
     fn adjust(&self, mut config: TrainConfig) -> plan::Result<TrainConfig> {
         config.seed = self.seed;
         config.samples.prompts.clear();
-        super::plan::set_fields(&config, self.fields).map_err(|(name, value, reason)| plan::Error::Setting {
-            name,
-            value,
-            reason,
-        })
+        super::plan::set_fields(&config, self.fields)
     }
 }
 
@@ -227,14 +223,7 @@ fn plan_rung(
     device: &engine::CpuDevice,
 ) -> Result<Plan, Failure> {
     let mut fixed = rung.settings();
-    let mut fields = Vec::new();
-    for (name, value) in &settings.entries {
-        match fixed.set(name, value) {
-            Ok(true) => {}
-            Ok(false) => fields.push((name.clone(), value.clone())),
-            Err(error) => return Err(Failure::of_plan(error)),
-        }
-    }
+    let fields = super::plan::apply(settings, &mut fixed)?;
     let adjust = Shared { fields: &fields, seed: rung.seed };
     let available = crate::memory::available();
     let request = Request { budget: rung.budget(), settings: &fixed, corpus, adjust: &adjust, available };
@@ -417,7 +406,7 @@ fn fit(options: &Fit, common: &Common) -> Result<(), Failure> {
     };
     let laws = Laws {
         loss_unit: "bits a byte",
-        noise: noise(&rungs).map(|(deviation, _)| deviation),
+        noise: noise(&rungs),
         laws: super::predict::opinions(&runs, &dearest.target()),
         backtest: super::predict::reaches(&scaling::backtest::backtest(&runs)),
         rungs,

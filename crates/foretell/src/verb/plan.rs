@@ -59,22 +59,16 @@ impl Adjust for Fields {
             config.model = model.clone();
             config.origin.init_from.clone_from(path);
         }
-        set_fields(&config, &self.fields).map_err(|(name, value, reason)| plan::Error::Setting {
-            name,
-            value,
-            reason,
-        })
+        set_fields(&config, &self.fields)
     }
 }
 
 /// Overwrites fields by their dotted names; an error is the field, its value, and what is wrong.
-pub fn set_fields(
-    config: &TrainConfig,
-    fields: &[(String, String)],
-) -> Result<TrainConfig, (String, String, String)> {
+pub fn set_fields(config: &TrainConfig, fields: &[(String, String)]) -> plan::Result<TrainConfig> {
     let mut changed = config.clone();
     for (name, value) in fields {
-        let refuse = |reason: String| (name.clone(), value.clone(), reason);
+        let refuse =
+            |reason: String| plan::Error::Setting { name: name.clone(), value: value.clone(), reason };
         let mut whole = toml::Value::try_from(&changed).map_err(|e| refuse(e.to_string()))?;
         let mut place = Some(&mut whole);
         for part in name.split('.') {
@@ -99,7 +93,7 @@ pub fn set_fields(
 }
 
 /// Sets what a plan fixes; the rest are fields of the configuration.
-fn apply(settings: &Settings, fixed: &mut plan::Settings) -> Result<Vec<(String, String)>, Failure> {
+pub fn apply(settings: &Settings, fixed: &mut plan::Settings) -> Result<Vec<(String, String)>, Failure> {
     let mut fields = Vec::new();
     for (name, value) in &settings.entries {
         if !fixed.set(name, value).map_err(Failure::of_plan)? {

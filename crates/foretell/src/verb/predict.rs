@@ -44,7 +44,7 @@ pub struct Options {
     #[arg(long)]
     pub register: bool,
     /// The registry
-    #[arg(long, value_name = "FILE", default_value = "predictions.jsonl", value_parser = crate::arguments::path())]
+    #[arg(long, value_name = "FILE", default_value = "predictions.jsonl", value_parser = crate::arguments::new_path())]
     pub registry: PathBuf,
 }
 

@@ -23,7 +23,7 @@ pub struct Options {
     #[arg(long, value_name = "LOSS", requires = "id")]
     pub loss: Option<f64>,
     /// The registry
-    #[arg(long, value_name = "FILE", default_value = "predictions.jsonl", value_parser = crate::arguments::path())]
+    #[arg(long, value_name = "FILE", default_value = "predictions.jsonl", value_parser = crate::arguments::new_path())]
     pub registry: PathBuf,
 }
 

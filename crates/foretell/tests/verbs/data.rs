@@ -191,6 +191,7 @@ fn bad_input_of_build_is_refused() {
     let mut table = vec![
         ("data build --out {out}", "SOURCE"),
         ("data build {text}", "--out"),
+        ("data build {text} --out {out}/..", "'..'"),
         ("data build {missing} --out {out}", "missing"),
         ("data build {missing}/*.txt --out {out}", "missing"),
         ("data build {empty} --out {out}", "empty"),

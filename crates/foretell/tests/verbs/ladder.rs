@@ -115,6 +115,7 @@ fn bad_ladders_are_refused() {
         &places,
         &[
             ("ladder run --data {data} --out {out}", "--max"),
+            ("ladder run --data {data} --out {out}/.. --max 1e11", "'..'"),
             ("ladder run --data {run} --out {out} --max 1e11", "manifest"),
             ("ladder run --data {data} --out {out} --max=-1", "max"),
             ("ladder run --data {data} --out {out} --max nan", "max"),

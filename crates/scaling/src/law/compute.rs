@@ -18,7 +18,7 @@ pub struct ComputeLaw {
 }
 
 /// The best run of every tenth of a decade of compute that is better than all cheaper ones.
-pub fn frontier(runs: &[Run]) -> Vec<Run> {
+fn frontier(runs: &[Run]) -> Vec<Run> {
     let mut sorted = runs.to_vec();
     sorted.sort_by(|a, b| a.flops.total_cmp(&b.flops).then(a.loss.total_cmp(&b.loss)));
     let mut best: Vec<Run> = Vec::new();

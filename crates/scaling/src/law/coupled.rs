@@ -1,7 +1,7 @@
 //! `L(N, D) = E + (A·N^(−α) + B·D^(−β))^γ`: want of parameters and want of tokens are not felt apart
 //! (Busbridge et al., arXiv:2502.08606, equation 7 for the supervised loss; γ = 1 is the joint law).
 
-use super::{Law, centre, check, huber};
+use super::{Law, centre, check, huber, places};
 use crate::minimise::simplex;
 use crate::squares::Normal;
 use crate::{Result, Run};
@@ -30,11 +30,7 @@ impl Law for CoupledLaw {
     const CONSTANTS: &'static [&'static str] = &["E", "A", "B", "α", "β", "γ"];
 
     fn fit(runs: &[Run]) -> Result<CoupledLaw> {
-        let mut places: Vec<_> =
-            runs.iter().map(|run| (run.parameters.to_bits(), run.tokens.to_bits())).collect();
-        places.sort_unstable();
-        places.dedup();
-        check::<CoupledLaw>(runs, places.len())?;
+        check::<CoupledLaw>(runs, places(runs))?;
         let lowest = runs.iter().map(|run| run.loss).fold(f64::INFINITY, f64::min);
         let n0 = centre(runs.iter().map(|run| run.parameters));
         let d0 = centre(runs.iter().map(|run| run.tokens));

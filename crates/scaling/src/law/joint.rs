@@ -1,6 +1,6 @@
 //! `L(N, D) = E + A·N^(−α) + B·D^(−β)`: approach 3 of Hoffmann et al., arXiv:2203.15556.
 
-use super::{Law, centre, check, robust};
+use super::{Law, centre, check, places, robust};
 use crate::minimise::simplex;
 use crate::{Result, Run};
 use serde::{Deserialize, Serialize};
@@ -20,27 +20,13 @@ pub struct JointLaw {
     pub beta: f64,
 }
 
-impl JointLaw {
-    /// Parameters that reach the lowest loss when `6·N·D` FLOP may be spent: the closed form of
-    /// Hoffmann et al., equation 4; the tokens are what remains.
-    pub fn best_parameters(&self, flops: f64) -> f64 {
-        let sum = self.alpha + self.beta;
-        let g = (self.alpha * self.a / (self.beta * self.b)).powf(1.0 / sum);
-        g * (flops / 6.0).powf(self.beta / sum)
-    }
-}
-
 impl Law for JointLaw {
     const NAME: &'static str = "joint";
     const FORMULA: &'static str = "L(N, D) = E + A·N^(−α) + B·D^(−β)";
     const CONSTANTS: &'static [&'static str] = &["E", "A", "B", "α", "β"];
 
     fn fit(runs: &[Run]) -> Result<JointLaw> {
-        let mut places: Vec<_> =
-            runs.iter().map(|run| (run.parameters.to_bits(), run.tokens.to_bits())).collect();
-        places.sort_unstable();
-        places.dedup();
-        check::<JointLaw>(runs, places.len())?;
+        check::<JointLaw>(runs, places(runs))?;
         let n0 = centre(runs.iter().map(|run| run.parameters));
         let d0 = centre(runs.iter().map(|run| run.tokens));
         let solve = |alpha: f64, beta: f64| {

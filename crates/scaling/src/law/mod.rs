@@ -10,7 +10,7 @@ mod compute;
 mod coupled;
 mod joint;
 
-pub use compute::{ComputeLaw, frontier};
+pub use compute::ComputeLaw;
 pub use coupled::CoupledLaw;
 pub use joint::JointLaw;
 
@@ -68,6 +68,12 @@ fn check<L: Law>(runs: &[Run], different: usize) -> Result<()> {
         return Err(Error::Few { law: L::NAME, constants, runs: different });
     }
     Ok(())
+}
+
+/// How many different pairs of N and D there are.
+pub(crate) fn places(runs: &[Run]) -> usize {
+    let key = |run: &Run| (run.parameters.to_bits(), run.tokens.to_bits());
+    runs.iter().map(key).collect::<std::collections::BTreeSet<_>>().len()
 }
 
 /// Huber's loss of a relative residual, in units of its bound.
