@@ -124,22 +124,3 @@ impl Ladder {
         Ok((finished, others))
     }
 }
-
-/// Relative deviation between seeds, over the rungs that have several.
-pub fn noise(finished: &[Finished]) -> Option<f64> {
-    let same =
-        |a: &Finished, b: &Finished| a.run.parameters == b.run.parameters && a.run.tokens == b.run.tokens;
-    let (mut sum, mut freedom, mut seen) = (0.0, 0, Vec::new());
-    for one in finished {
-        if seen.iter().any(|other| same(one, other)) {
-            continue;
-        }
-        seen.push(one.clone());
-        let losses: Vec<f64> =
-            finished.iter().filter(|other| same(one, other)).map(|other| other.run.loss.ln()).collect();
-        let mean = losses.iter().sum::<f64>() / losses.len() as f64;
-        sum += losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>();
-        freedom += losses.len() - 1;
-    }
-    (freedom > 0).then(|| (sum / freedom as f64).sqrt())
-}

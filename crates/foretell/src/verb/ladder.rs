@@ -1,7 +1,7 @@
 //! `ladder run`: the small runs. `ladder fit`: the laws that they follow.
 
 use crate::arguments::Common;
-use crate::ladder::{Finished, Ladder, RungPlan, noise};
+use crate::ladder::{Finished, Ladder, RungPlan};
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::{Failure, machine, output, signals};
@@ -392,8 +392,8 @@ struct Laws {
     unfinished: Vec<String>,
     /// Relative deviation between seeds.
     noise: Option<f64>,
-    laws: Vec<super::predict::Opinion>,
-    backtest: Vec<super::predict::Reach>,
+    laws: Vec<scaling::forecast::Opinion>,
+    backtest: Vec<scaling::backtest::Reach>,
 }
 
 fn fit(options: &Fit, common: &Common) -> Result<(), Failure> {
@@ -406,9 +406,9 @@ fn fit(options: &Fit, common: &Common) -> Result<(), Failure> {
     };
     let laws = Laws {
         loss_unit: "bits a byte",
-        noise: noise(&rungs),
-        laws: super::predict::opinions(&runs, &dearest.target()),
-        backtest: super::predict::reaches(&scaling::backtest::backtest(&runs)),
+        noise: scaling::Noise::measure(&runs).map(|noise| noise.deviation),
+        laws: scaling::forecast::opinions(&runs, &dearest.target()),
+        backtest: scaling::backtest::reaches(&scaling::backtest::backtest(&runs)),
         rungs,
         unfinished,
     };
@@ -442,7 +442,7 @@ fn people(options: &Fit, laws: &Laws) -> String {
         let _ = writeln!(text, "  {:<9} {}\n            {}", law.law, law.formula, constants.join(", "));
     }
     for row in &laws.backtest {
-        text += &row.line();
+        text += &super::predict::backtest_line(row);
     }
     let _ = writeln!(text, "  written to {}", options.ladder.join("laws.json").display());
     text

@@ -7,9 +7,9 @@ use crate::{Failure, machine, output};
 use anyhow::anyhow;
 use plan::Budget;
 use record::{Entry, Registry};
-use scaling::backtest::{BackTest, REACHES, backtest, widening};
-use scaling::law::{ComputeLaw, CoupledLaw, JointLaw, Law};
-use scaling::{Foresight, Interval, Prediction, Run, Target, support};
+use scaling::backtest::{Reach, reaches};
+use scaling::forecast::Opinion;
+use scaling::{Family, Interval, Prediction, Run, Target};
 use serde::Serialize;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -48,43 +48,6 @@ pub struct Options {
     pub registry: PathBuf,
 }
 
-/// What a law alone says.
-#[derive(Serialize)]
-pub struct Opinion {
-    /// Its name.
-    pub law: &'static str,
-    /// How it is written.
-    pub formula: &'static str,
-    /// Names, values and deviations.
-    pub constants: Vec<(&'static str, f64, f64)>,
-    /// Of the target.
-    pub loss: f64,
-}
-
-/// Back-tests of one reach.
-#[derive(Serialize)]
-pub struct Reach {
-    reach: f64,
-    hidden: usize,
-    /// Median of the relative errors' sizes.
-    median_error: f64,
-    /// Share of the 90 % intervals that held the loss.
-    in90: f64,
-}
-
-impl Reach {
-    /// For people.
-    pub fn line(&self) -> String {
-        format!(
-            "  back-test {:>3.0}×: {} hidden runs, median error {:.2} %, 90 % intervals held {:.0} %\n",
-            self.reach,
-            self.hidden,
-            100.0 * self.median_error,
-            100.0 * self.in90
-        )
-    }
-}
-
 /// The answer.
 #[derive(Serialize)]
 struct Answer {
@@ -99,6 +62,8 @@ struct Answer {
     law: &'static str,
     constants: scaling::foresight::Constants,
     laws: Vec<Opinion>,
+    /// Relative deviation between equal runs, if some are equal.
+    noise: Option<f64>,
     widening: f64,
     backtest: Vec<Reach>,
     runs: usize,
@@ -113,25 +78,24 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     let budget: Budget = options.budget.parse().map_err(Failure::of_plan)?;
     let known = known(options)?;
     known.notes.iter().for_each(|note| eprintln!("note: {note}"));
-    let foresight = Foresight::new(&known.runs)?;
-    let target = target(&foresight, budget)?;
-    support::check(&known.runs, &target)?;
-    let tests = backtest(&known.runs);
-    let factor = widening(&tests);
-    let prediction = foresight.widened(factor).predict(&target)?;
+    let family = Family::new(&known.runs)?;
+    let target = target(&family, budget)?;
+    let forecast = family.forecast(&target)?;
+    let prediction = &forecast.prediction;
     let mut answer = Answer {
         id: None,
         target,
-        flops: support::flops(&known.runs, &target),
-        compute_ratio: support::reach(&known.runs, &target),
+        flops: forecast.flops,
+        compute_ratio: forecast.reach,
         loss: prediction.loss,
         loss_unit: known.unit,
         ends: ends(&prediction.intervals),
         law: "joint law, averaged over its exponents and over which runs resemble the target",
         constants: prediction.constants,
-        laws: opinions(&known.runs, &target),
-        widening: factor,
-        backtest: reaches(&tests),
+        laws: forecast.opinions,
+        noise: forecast.noise.map(|noise| noise.deviation),
+        widening: forecast.widening,
+        backtest: reaches(&forecast.backtests),
         runs: known.runs.len(),
         source: known.source,
         version: machine::version(),
@@ -145,7 +109,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         let entry: Entry = registry.append(now()?, "prediction", body)?;
         (answer.id, answer.hash) = (Some(entry.id), Some(entry.hash));
     }
-    Ok(output::either(common, &answer, || people(options, &answer, &prediction, &known.place))?)
+    Ok(output::either(common, &answer, || people(options, &answer, prediction, &known.place))?)
 }
 
 /// Finished runs, and where they come from.
@@ -200,7 +164,7 @@ pub fn now() -> Result<u64, Failure> {
 }
 
 /// What a budget asks for: of FLOP, the size that reaches the lowest loss.
-fn target(foresight: &Foresight, budget: Budget) -> Result<Target, Failure> {
+fn target(family: &Family, budget: Budget) -> Result<Target, Failure> {
     let usage = |text: &str| Failure::Usage(format!("--budget {budget}: {text}"));
     match budget {
         Budget::Size { parameters: Some(parameters), tokens: Some(tokens) } => {
@@ -210,7 +174,7 @@ fn target(foresight: &Foresight, budget: Budget) -> Result<Target, Failure> {
         Budget::Seconds(_) => {
             Err(usage("the runs have no clock; give FLOP (1e22) or a size (N=7e9,D=1.4e11)"))
         }
-        Budget::Flops(flops) => Ok(foresight.best(flops)?),
+        Budget::Flops(flops) => Ok(family.best(flops)?),
     }
 }
 
@@ -225,41 +189,15 @@ fn ends(intervals: &[Interval]) -> serde_json::Map<String, serde_json::Value> {
     intervals.iter().flat_map(pair).collect()
 }
 
-/// What each law alone says.
-pub fn opinions(runs: &[Run], target: &Target) -> Vec<Opinion> {
-    let flops = support::flops(runs, target);
-    let all = [
-        opinion::<JointLaw>(runs, target, flops),
-        opinion::<CoupledLaw>(runs, target, flops),
-        opinion::<ComputeLaw>(runs, target, flops),
-    ];
-    all.into_iter().flatten().collect()
-}
-
-/// A law with too few runs has none.
-fn opinion<L: Law>(runs: &[Run], target: &Target, flops: f64) -> Option<Opinion> {
-    let law = L::fit(runs).ok()?;
-    let deviations = L::deviations(runs);
-    let constants = L::CONSTANTS.iter().zip(law.constants()).zip(deviations);
-    Some(Opinion {
-        law: L::NAME,
-        formula: L::FORMULA,
-        constants: constants.map(|((name, value), deviation)| (*name, value, deviation)).collect(),
-        loss: law.loss(target.parameters, target.tokens, flops),
-    })
-}
-
-/// Back-tests, a line a reach.
-pub fn reaches(tests: &[BackTest]) -> Vec<Reach> {
-    let of = |reach: f64| {
-        let tests: Vec<&BackTest> = tests.iter().filter(|test| test.reach == reach).collect();
-        let mut errors: Vec<f64> = tests.iter().map(|test| test.error.abs()).collect();
-        errors.sort_by(f64::total_cmp);
-        let held = tests.iter().filter(|test| test.in90).count();
-        let median_error = *errors.get(errors.len() / 2)?;
-        Some(Reach { reach, hidden: tests.len(), median_error, in90: held as f64 / tests.len() as f64 })
-    };
-    REACHES.into_iter().filter_map(of).collect()
+/// Back-tests of one reach, for people.
+pub fn backtest_line(tests: &Reach) -> String {
+    format!(
+        "  back-test {:>3.0}×: {} hidden runs, median error {:.2} %, 90 % intervals held {:.0} %\n",
+        tests.reach,
+        tests.hidden,
+        100.0 * tests.median_error,
+        100.0 * tests.in90
+    )
 }
 
 fn people(options: &Options, answer: &Answer, prediction: &Prediction, place: &str) -> String {
@@ -299,10 +237,13 @@ fn people(options: &Options, answer: &Answer, prediction: &Prediction, place: &s
             law.constants.iter().map(|(name, x, _)| format!("{name} = {}", short(*x))).collect();
         let _ = writeln!(text, "            {}", shown.join(", "));
     }
+    if let Some(noise) = answer.noise {
+        let _ = writeln!(text, "  noise     equal runs differ by {:.2} %", 100.0 * noise);
+    }
     if answer.backtest.is_empty() {
         text += "  back-test none: the runs do not span enough compute to hide any\n";
     }
-    answer.backtest.iter().for_each(|row| text += &row.line());
+    answer.backtest.iter().for_each(|row| text += &backtest_line(row));
     let _ = writeln!(text, "            so intervals are {:.2} times as wide as without", answer.widening);
     if let (Some(id), Some(hash)) = (answer.id, &answer.hash) {
         let _ = writeln!(text, "  registered as {id} in {}, hash {hash}", options.registry.display());
