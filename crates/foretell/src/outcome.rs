@@ -116,25 +116,22 @@ impl Outcome {
     }
 }
 
-/// Whether a run began after its prediction, by what it says of its beginning: how that is known, and why not.
-fn order(prediction: &Prediction, entries: &[Entry], config: &TrainConfig) -> (&'static str, Option<String>) {
+/// How it is known that a run began after its prediction, by what it says of its beginning, and why it did not.
+fn order(prediction: &Prediction, entries: &[Entry], config: &TrainConfig) -> (&'static str, Vec<String>) {
     let (entry, origin) = (&prediction.entry, &config.origin);
-    let early = match origin.started {
-        0 => Some("it does not say when it began".into()),
+    let mut reasons = Vec::new();
+    match origin.started {
+        0 => reasons.push("it does not say when it began".into()),
         began if began < entry.time => {
-            Some(format!("it began {} s before the prediction was registered", entry.time - began))
+            reasons.push(format!("it began {} s before the prediction was registered", entry.time - began));
         }
-        _ => None,
-    };
-    let Some(named) = &origin.prediction else { return ("clock", early) };
-    let known = entries.iter().any(|other| other.id == named.id && other.hash == named.hash);
-    match known {
-        false => {
-            ("clock", Some(format!("it was begun for an entry {} that this registry has not", named.id)))
-        }
-        true if named.id >= entry.id => ("hash", early),
-        true => ("clock", early),
+        _ => {}
     }
+    let Some(named) = &origin.prediction else { return ("clock", reasons) };
+    if !entries.iter().any(|other| other.id == named.id && other.hash == named.hash) {
+        reasons.push(format!("it was begun for an entry {} that this registry has not", named.id));
+    }
+    (if named.id >= entry.id { "hash" } else { "clock" }, reasons)
 }
 
 /// In what a run differs from its target, by kind.
