@@ -133,7 +133,7 @@ fn answer(
 }
 
 /// What a budget asks for of other people's runs: of FLOP, the size that reaches the lowest loss.
-fn target(family: &Family, budget: Budget) -> Result<Target, Failure> {
+pub fn target(family: &Family, budget: Budget) -> Result<Target, Failure> {
     let usage = |text: &str| Failure::Usage(format!("--budget {budget}: {text}"));
     match budget {
         Budget::Size { parameters: Some(parameters), tokens: Some(tokens) } => {
