@@ -3,7 +3,7 @@
 use crate::{Error, Result, Schedule};
 use engine::update::{Kind, Settings};
 use model::Config as ModelConfig;
-use model::parametrisation::Choice;
+use model::parametrisation::{Choice, Parametrisation};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -67,6 +67,8 @@ pub enum NonFinite {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimiserConfig {
+    /// What of the initial values and the optimisers follows the model's size.
+    pub parametrisation: Parametrisation,
     /// Of the matrices inside layers: `adamw` or `muon`; all else is AdamW's.
     pub matrices: String,
     /// Decay of AdamW's first moment.
@@ -83,13 +85,14 @@ pub struct OptimiserConfig {
     pub decay_all: bool,
     /// Longest gradient; longer ones are scaled to it. 0: no bound.
     pub clip: f32,
-    /// Deviation of all initial matrices; 0: the one that goes with the width (see `model::parametrisation`).
+    /// Deviation of all initial matrices; 0: those of the parametrisation.
     pub deviation: f32,
 }
 
 impl Default for OptimiserConfig {
     fn default() -> OptimiserConfig {
         OptimiserConfig {
+            parametrisation: Parametrisation::Transfer,
             matrices: "adamw".into(),
             beta1: 0.9,
             beta2: 0.95,
@@ -108,7 +111,8 @@ impl OptimiserConfig {
     pub fn choice(&self) -> Choice {
         let hidden = if self.matrices == "muon" { Kind::Muon } else { Kind::AdamW };
         let deviation = (self.deviation > 0.0).then_some(f64::from(self.deviation));
-        Choice { hidden, decay: self.decay, decay_all: self.decay_all, epsilon: self.epsilon, deviation }
+        let OptimiserConfig { parametrisation, decay, decay_all, epsilon, .. } = *self;
+        Choice { parametrisation, hidden, decay, decay_all, epsilon, deviation }
     }
 
     /// What all parameters share.
@@ -121,7 +125,7 @@ impl OptimiserConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evaluation {
-    /// Tokens at most; whole documents.
+    /// Tokens at most, in pieces of documents.
     pub tokens: u64,
     /// Steps between evaluations; the end is always evaluated. 0: only the end.
     pub every: u64,
