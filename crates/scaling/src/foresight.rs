@@ -9,7 +9,7 @@
 
 use crate::mixture::{Interval, Mixture};
 use crate::squares::Normal;
-use crate::{Error, Result, Run, Target};
+use crate::{Error, Noise, Result, Run, Target};
 use serde::{Deserialize, Serialize};
 
 /// Mean and deviation of both exponents among other families of runs. Hoffmann et al. found 0.34 and 0.28,
@@ -31,7 +31,7 @@ const IRREDUCIBLE: (f64, f64) = (2e18, 0.04);
 const SHARE: (f64, f64) = (0.15, 3.0);
 
 /// Relative deviation between equal runs before any are seen (seeds, order of data), and how many
-/// runs' worth of evidence that is.
+/// runs' worth of evidence that is. Runs of one size say more of it ([`Noise`]), each as much as it resembles the target.
 const NOISE: (f64, f64) = (0.006, 2.0);
 
 /// Relative error of the law itself, which no number of runs reduces.
@@ -245,6 +245,7 @@ impl Foresight {
         let (sizes, lengths) = (powers(|run| run.parameters, n0), powers(|run| run.tokens, d0));
         let weight_of: Vec<f64> =
             used.iter().map(|(run, weight)| weight * count / total / (run.loss * run.loss)).collect();
+        let noise = expected_noise(&used);
         let dearest = used.iter().map(|(run, _)| run.flops).fold(0.0, f64::max);
         let share = 1.0 / (1.0 + (dearest / IRREDUCIBLE.0).powf(-IRREDUCIBLE.1));
         let freedom = (effective - 3.0).max(0.0) + NOISE.1;
@@ -259,7 +260,7 @@ impl Foresight {
                 let solution = normal.solve(&[0b111, 0b110, 0b011, 0b101]);
                 let (alpha, beta) = (exponent(i), exponent(j));
                 let row = [1.0, (target.parameters / n0).powf(-alpha), (target.tokens / d0).powf(-beta)];
-                let residual = solution.residual * effective / count + NOISE.1 * NOISE.0 * NOISE.0;
+                let residual = solution.residual * effective / count + NOISE.1 * noise;
                 let variance = residual / freedom;
                 let irreducible = solution.coefficients[0];
                 // The evidence: E, A and B are integrated out, so exponents at which they are better
@@ -286,6 +287,14 @@ impl Foresight {
         points.iter_mut().for_each(|point| point.weight /= sum);
         points
     }
+}
+
+/// Relative variance that is expected of the residuals: between equal runs, as far as there are some.
+fn expected_noise(used: &[(&Run, f64)]) -> f64 {
+    let heaviest = used.iter().map(|(_, weight)| *weight).fold(0.0, f64::max);
+    let rows: Vec<(Run, f64)> = used.iter().map(|(run, weight)| (**run, weight / heaviest)).collect();
+    let (squares, freedom) = Noise::pool(&rows);
+    (NOISE.1 * NOISE.0 * NOISE.0 + squares) / (NOISE.1 + freedom)
 }
 
 /// Logarithm of a normal density, but for its constant.
@@ -356,6 +365,29 @@ mod tests {
         runs.iter_mut().for_each(|run| run.loss *= std::f64::consts::LOG2_E);
         let bits = Foresight::new(&runs).unwrap().predict(&target).unwrap();
         assert!((bits.loss / first.loss / std::f64::consts::LOG2_E - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn noise_between_equal_runs_widens_or_narrows_what_is_expected() {
+        let law = |n: f64, d: f64| 1.7 + 2.0 * (n / 1e6).powf(-0.34) + 2.0 * (d / 1e7).powf(-0.3);
+        let target = Target { parameters: 4e9, tokens: 8e10 };
+        let width = |apart: f64| {
+            let runs = ladder(law);
+            let twins = runs.iter().map(|run| Run { loss: run.loss * (1.0 + apart), ..*run });
+            let runs: Vec<Run> = twins.chain(runs.iter().copied()).collect();
+            let [_, interval, _] = Foresight::new(&runs).unwrap().predict(&target).unwrap().intervals;
+            interval.high - interval.low
+        };
+        let widths = [0.0, 0.01, 0.03].map(width);
+        assert!(widths.is_sorted(), "{widths:?}");
+        let used = ladder(law)[..2].to_vec();
+        let expected = |losses: [f64; 2]| {
+            let runs = losses.map(|loss| Run { loss, ..used[0] });
+            expected_noise(&[(&runs[0], 1.0), (&runs[1], 1.0)])
+        };
+        // Two equal runs: the prior's two runs' worth, and one more.
+        assert!((expected([3.0, 3.0]) / (NOISE.0 * NOISE.0 * 2.0 / 3.0) - 1.0).abs() < 1e-9);
+        assert!(expected([3.0, 3.3]) > NOISE.0 * NOISE.0);
     }
 
     #[test]
