@@ -10,6 +10,7 @@ mod input;
 mod ladder;
 mod machine;
 mod memory;
+mod next_rung;
 mod output;
 mod progress;
 mod runs;

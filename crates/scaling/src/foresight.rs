@@ -201,6 +201,12 @@ impl Foresight {
         Ok((mixture.quantile(0.5), mixture.below(outcome)))
     }
 
+    /// Points of a target's foretold distribution below which these shares lie.
+    pub fn quantiles(&self, target: &Target, shares: &[f64]) -> Result<Vec<f64>> {
+        let mixture = self.mixture(target)?.0.widened(self.widening);
+        Ok(shares.iter().map(|share| mixture.quantile(*share)).collect())
+    }
+
     fn mixture(&self, target: &Target) -> Result<(Mixture, Constants)> {
         target.check()?;
         let mut mixture = Mixture::default();

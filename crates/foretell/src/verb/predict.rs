@@ -164,7 +164,7 @@ pub fn now() -> Result<u64, Failure> {
 }
 
 /// What a budget asks for: of FLOP, the size that reaches the lowest loss.
-fn target(family: &Family, budget: Budget) -> Result<Target, Failure> {
+pub fn target(family: &Family, budget: Budget) -> Result<Target, Failure> {
     let usage = |text: &str| Failure::Usage(format!("--budget {budget}: {text}"));
     match budget {
         Budget::Size { parameters: Some(parameters), tokens: Some(tokens) } => {
