@@ -224,7 +224,8 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
     Ok(ladder)
 }
 
-fn plan_rung(
+/// Plans a rung, or the run above them all.
+pub fn plan_rung(
     rung: &Rung,
     corpus: &Corpus,
     settings: &Settings,
@@ -450,13 +451,13 @@ fn people(options: &Fit, laws: &Laws) -> String {
             .constants
             .iter()
             .map(|(name, value, deviation)| {
-                format!("{name} = {} ± {}", super::predict::short(*value), super::predict::short(*deviation))
+                format!("{name} = {} ± {}", crate::answer::short(*value), crate::answer::short(*deviation))
             })
             .collect();
         let _ = writeln!(text, "  {:<9} {}\n            {}", law.law, law.formula, constants.join(", "));
     }
     for row in &laws.backtest {
-        text += &super::predict::backtest_line(row);
+        text += &crate::answer::backtest_line(row);
     }
     if let Some(next) = &laws.next {
         text += &next.people();
