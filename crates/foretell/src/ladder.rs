@@ -8,6 +8,7 @@
 //! ```
 
 use crate::Failure;
+use crate::reached::Reached;
 use anyhow::{Context, anyhow};
 use plan::ladder::Design;
 use record::Run as RunFolder;
@@ -64,6 +65,8 @@ pub struct Finished {
     pub seed: u64,
     /// Held-out bits a byte against N, D and C.
     pub run: Run,
+    /// Held-out bits a word.
+    pub bits_per_word: f64,
     /// Hash of its metrics.
     pub hash: String,
 }
@@ -105,41 +108,18 @@ impl Ladder {
                 others.push(rung.name.clone());
                 continue;
             };
-            let metrics = run.metrics()?;
-            let last = |name: &str| metrics.iter().rev().find_map(|line| line.get(name)?.as_f64());
-            let missing = |name: &str| anyhow!("{}: no line of metrics.jsonl has '{name}'", folder.display());
-            let loss = last("val/bits_per_byte").ok_or_else(|| missing("val/bits_per_byte"))?;
-            let tokens = last("train/tokens").ok_or_else(|| missing("train/tokens"))?;
-            let flops = last("train/flops").ok_or_else(|| missing("train/flops"))?;
-            let bytes = std::fs::read(folder.join("metrics.jsonl"))?;
+            let reached = Reached::of(&run)?;
+            let Reached { tokens, flops, bits_per_byte: loss, .. } = reached;
             let run = Run { parameters: rung.parameters as f64, tokens, flops, loss };
             run.check().map_err(|error| anyhow!("{}: {error}", folder.display()))?;
             finished.push(Finished {
                 name: rung.name.clone(),
                 seed: rung.seed,
                 run,
-                hash: record::hash(&bytes),
+                bits_per_word: reached.bits_per_word,
+                hash: reached.hash,
             });
         }
         Ok((finished, others))
     }
-}
-
-/// Relative deviation between seeds, over the rungs that have several.
-pub fn noise(finished: &[Finished]) -> Option<f64> {
-    let same =
-        |a: &Finished, b: &Finished| a.run.parameters == b.run.parameters && a.run.tokens == b.run.tokens;
-    let (mut sum, mut freedom, mut seen) = (0.0, 0, Vec::new());
-    for one in finished {
-        if seen.iter().any(|other| same(one, other)) {
-            continue;
-        }
-        seen.push(one.clone());
-        let losses: Vec<f64> =
-            finished.iter().filter(|other| same(one, other)).map(|other| other.run.loss.ln()).collect();
-        let mean = losses.iter().sum::<f64>() / losses.len() as f64;
-        sum += losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>();
-        freedom += losses.len() - 1;
-    }
-    (freedom > 0).then(|| (sum / freedom as f64).sqrt())
 }

@@ -136,11 +136,7 @@ pub fn read(path: &Path, columns: &Columns) -> Result<Log, Failure> {
 
 /// What looks like a mistaken unit.
 fn units(runs: &[Run], flops_given: bool) -> Vec<String> {
-    let median = |of: fn(&Run) -> f64| {
-        let mut values: Vec<f64> = runs.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(1.0)
-    };
+    let median = |of: fn(&Run) -> f64| scaling::median(runs.iter().map(of)).unwrap_or(1.0);
     let mut notes = Vec::new();
     let (ratio, share) = (median(Run::ratio), median(|run| run.flops / (6.0 * run.parameters * run.tokens)));
     if median(|run| run.parameters) < 1e3 {

@@ -103,7 +103,7 @@ impl Design {
     }
 
     /// The shape of a width in this ladder's family, its depth by the rule.
-    fn shape(&self, width: usize, vocab: usize) -> Shape {
+    pub(crate) fn shape(&self, width: usize, vocab: usize) -> Shape {
         // One head alone learns to look back in some seeds and not in others.
         let heads = (width / self.head_dim.max(1)).max(2);
         let ffn = (width * 8).div_ceil(3).next_multiple_of(16);

@@ -13,6 +13,7 @@ mod settings;
 mod shape;
 pub mod sizes;
 mod stopwatch;
+mod target;
 
 pub use budget::Budget;
 pub use error::{Error, Result};

@@ -3,7 +3,7 @@
 use crate::rules::{self, EPOCHS_REFUSED, EPOCHS_WARNED, EVAL_SHARE, EVALS, TOKENS_PER_PARAMETER};
 use crate::{Budget, Error, Probe, Result, Settings, Shape, Stopwatch, step_config};
 use engine::CpuDevice;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl Adjust for () {
 }
 
 /// Where the time goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Seconds {
     /// A step.
     pub step: f64,

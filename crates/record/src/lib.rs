@@ -5,7 +5,7 @@
 //!       metrics.jsonl   a line a step
 //!       checkpoints/000001000/ {…, manifest.json}
 //!       events.out.tfevents.*  on request
-//!       DONE            the last checkpoint is the end
+//!       DONE            the last checkpoint is the end; hashes of the records as they were then
 //!       lock            held while the run is written
 //! ```
 #![forbid(unsafe_code)]
@@ -22,9 +22,9 @@ mod tensorboard;
 pub use checkpoint::{Checkpoint, CheckpointWriter, Manifest};
 pub use error::{Error, Result};
 pub use files::{FileWriter, Files, lock};
-pub use metrics::{MetricsWriter, read_metrics};
+pub use metrics::{Line, MetricsWriter, read_metrics};
 pub use registry::{Entry, Registry};
-pub use run::{Run, RunWriter};
+pub use run::{Run, RunWriter, Seal};
 pub use table::{Row, Table};
 pub use tensorboard::EventWriter;
 

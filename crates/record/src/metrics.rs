@@ -60,9 +60,17 @@ fn kept(text: &[u8], step: u64) -> usize {
     end
 }
 
+/// A line of `metrics.jsonl` or another file of JSON lines.
+pub type Line = serde_json::Map<String, serde_json::Value>;
+
 /// All lines of a file; an error names the line that is no JSON object.
-pub fn read_metrics(path: &Path) -> Result<Vec<serde_json::Map<String, serde_json::Value>>> {
-    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+pub fn read_metrics(path: &Path) -> Result<Vec<Line>> {
+    parse_metrics(path, &fs::read(path).map_err(Error::io("read", path))?)
+}
+
+/// All lines of what was read from a file.
+pub(crate) fn parse_metrics(path: &Path, bytes: &[u8]) -> Result<Vec<Line>> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Error::damaged(path, "is not UTF-8"))?;
     let line = |(number, line): (usize, &str)| {
         serde_json::from_str(line).map_err(|e| Error::damaged(path, format!("line {}: {e}", number + 1)))
     };

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! The hash (BLAKE3) covers the bytes of the line before `,"hash":"`. A line that was altered does not have
-//! its hash; one that was removed, added or moved breaks the chain at the next. The last line's hash, which
-//! every command prints, is what to publish if even its author is not to be trusted.
+//! its hash; one that was removed, added or moved breaks the chain at the next. No line is older than the one
+//! before it. The last line's hash, which every command prints, is what to publish if even its author is not
+//! to be trusted.
 
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
@@ -65,14 +66,20 @@ impl Registry {
     }
 
     /// Adds an entry and makes it last; others that add at the same time wait for one another. A line
-    /// whose writer was killed before its end was never acknowledged, and is overwritten.
+    /// whose writer was killed before its end was never acknowledged, and is overwritten. Where the clock stands
+    /// before the entry before, that one's time is taken.
     pub fn append(&self, time: u64, kind: &str, body: Map<String, Value>) -> Result<Entry> {
-        if let Some(name) = OWN.iter().find(|name| body.contains_key(**name)) {
-            return Err(Error::damaged(
-                &self.path,
-                format!("an entry cannot have a field '{name}' of its own"),
-            ));
-        }
+        self.append_with(time, kind, |_| Ok(body))
+    }
+
+    /// As [`Registry::append`], with a body that `make` makes of the entries before it, or an error for which
+    /// nothing is added: nobody else adds anything between its look and its line.
+    pub fn append_with<E: From<Error>>(
+        &self,
+        time: u64,
+        kind: &str,
+        make: impl FnOnce(&[Entry]) -> Result<Map<String, Value>, E>,
+    ) -> Result<Entry, E> {
         let open = OpenOptions::new().read(true).append(true).create(true).open(&self.path);
         let mut file = open.map_err(Error::io("open", &self.path))?;
         file.lock().map_err(Error::io("lock", &self.path))?;
@@ -80,8 +87,14 @@ impl Registry {
         file.read_to_end(&mut bytes).map_err(Error::io("read", &self.path))?;
         let sound = whole(&bytes).len() as u64;
         let entries = self.parse(whole(&bytes))?;
+        let body = make(&entries)?;
+        if let Some(name) = OWN.iter().find(|name| body.contains_key(**name)) {
+            let what = format!("an entry cannot have a field '{name}' of its own");
+            return Err(Error::damaged(&self.path, what).into());
+        }
         let id = entries.len() as u64 + 1;
         let previous = entries.last().map_or("", |entry| &entry.hash);
+        let time = entries.last().map_or(time, |entry| entry.time.max(time));
         let mut fields = Map::new();
         fields.insert("id".into(), id.into());
         fields.insert("time".into(), time.into());
@@ -95,7 +108,7 @@ impl Registry {
         if let Err(error) = write(&mut file, sound, line.as_bytes()) {
             // What was written of it is no line; without this it would wait for the next writer.
             let _ = file.set_len(sound);
-            return Err(Error::io("write", &self.path)(error));
+            return Err(Error::io("write", &self.path)(error).into());
         }
         Ok(Entry { id, time, kind: kind.into(), body, hash })
     }
@@ -124,6 +137,9 @@ impl Registry {
                 return Err(wrong(
                     "does not follow the line before it: an entry was removed, replaced or moved",
                 ));
+            }
+            if entries.last().is_some_and(|entry| entry.time > time) {
+                return Err(wrong("is older than the line before it: a clock was set back"));
             }
             OWN.iter().for_each(|name| {
                 body.shift_remove(*name);
@@ -216,6 +232,36 @@ mod tests {
         }
         assert_eq!(registry.append(7, "outcome", body(2.0)).unwrap().id, 3);
         assert_eq!(registry.entries().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn no_entry_is_older_than_the_one_before_it() {
+        let (_folder, registry) = registry(2);
+        // A clock that was set back gives the time of the entry before.
+        assert_eq!(registry.append(5, "outcome", body(1.0)).unwrap().time, 1001);
+        let text = fs::read_to_string(registry.path()).unwrap();
+        let (before, last) = text.trim_end().rsplit_once('\n').unwrap();
+        let (line, _) = last.rsplit_once(MARK).unwrap();
+        let line = line.replace("\"time\":1001", "\"time\":5");
+        let hash = blake3::hash(line.as_bytes()).to_hex();
+        fs::write(registry.path(), format!("{before}\n{line}{MARK}{hash}\"}}\n")).unwrap();
+        assert!(registry.entries().unwrap_err().to_string().contains("line 3: is older"));
+    }
+
+    #[test]
+    fn what_is_added_once_is_added_once() {
+        let (_folder, registry) = registry(1);
+        let once = |entries: &[Entry]| match entries.iter().any(|entry| entry.kind == "outcome") {
+            true => Err(Error::damaged(registry.path(), "has it")),
+            false => Ok(body(1.0)),
+        };
+        let added: Vec<bool> = std::thread::scope(|scope| {
+            let all: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| registry.append_with(2000, "outcome", once).is_ok())).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(added.iter().filter(|added| **added).count(), 1);
+        assert_eq!(registry.entries().unwrap().len(), 2);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use crate::checkpoint::{self, Checkpoint, CheckpointWriter};
 use crate::error::{Error, Result};
 use crate::files::{self, Files};
-use crate::metrics::{MetricsWriter, read_metrics};
+use crate::metrics::{Line, MetricsWriter, parse_metrics};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -34,9 +36,29 @@ impl Run {
         fs::read_to_string(&path).map_err(Error::io("read", &path))
     }
 
-    /// The lines of `metrics.jsonl`.
-    pub fn metrics(&self) -> Result<Vec<serde_json::Map<String, serde_json::Value>>> {
-        read_metrics(&self.path.join("metrics.jsonl"))
+    /// The bytes of a record (`run.toml`, `metrics.jsonl` and so on) and their hash. Of a run that came to its end
+    /// it is what it was then; one that was altered since is an error.
+    pub fn record(&self, name: &str) -> Result<(Vec<u8>, String)> {
+        let path = self.path.join(name);
+        let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+        let hash = crate::hash(&bytes);
+        match self.seal()?.and_then(|seal| seal.records.get(name).cloned()) {
+            Some(then) if then != hash => {
+                Err(Error::damaged(&path, "was altered after the run came to its end"))
+            }
+            _ => Ok((bytes, hash)),
+        }
+    }
+
+    /// The lines of `metrics.jsonl`, read as [`Run::record`] does.
+    pub fn metrics(&self) -> Result<Vec<Line>> {
+        Ok(self.hashed_metrics()?.0)
+    }
+
+    /// The lines of `metrics.jsonl` and the hash of the file.
+    pub fn hashed_metrics(&self) -> Result<(Vec<Line>, String)> {
+        let (bytes, hash) = self.record("metrics.jsonl")?;
+        Ok((parse_metrics(&self.path.join("metrics.jsonl"), &bytes)?, hash))
     }
 
     /// The folder of checkpoints.
@@ -49,6 +71,20 @@ impl Run {
         self.path.join("DONE").is_file()
     }
 
+    /// What a run that came to its end said of itself; `None` of one that did not, or that a version ended which
+    /// wrote no seal.
+    pub fn seal(&self) -> Result<Option<Seal>> {
+        let path = self.path.join("DONE");
+        match fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &path)(error)),
+            Ok(bytes) if bytes.is_empty() => Ok(None),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| Error::damaged(&path, format!("is no seal: {error}"))),
+        }
+    }
+
     /// The latest checkpoint whose files are as they were written, and why each later one is not used.
     pub fn latest(&self) -> Result<(Option<Checkpoint>, Vec<Error>)> {
         let mut damaged = Vec::new();
@@ -59,6 +95,30 @@ impl Run {
             }
         }
         Ok((None, damaged))
+    }
+}
+
+/// `DONE`: the run as it was when it came to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seal {
+    /// Hashes of its records, the files of the folder in TOML and JSON lines, by name.
+    pub records: BTreeMap<String, String>,
+    /// Bytes that it held while it ran.
+    pub memory_bytes: u64,
+}
+
+impl Seal {
+    fn of(folder: &Path, memory_bytes: u64) -> Result<Seal> {
+        let mut records = BTreeMap::new();
+        for entry in fs::read_dir(folder).map_err(Error::io("list", folder))? {
+            let path = entry.map_err(Error::io("list", folder))?.path();
+            let is_record = path.extension().is_some_and(|kind| kind == "toml" || kind == "jsonl");
+            if let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|_| is_record) {
+                let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+                records.insert(name.into(), crate::hash(&bytes));
+            }
+        }
+        Ok(Seal { records, memory_bytes })
     }
 }
 
@@ -166,9 +226,11 @@ impl RunWriter {
         list[..surplus].iter().try_for_each(|old| self.files.remove_folder(&old.path))
     }
 
-    /// Says that the run came to its end.
-    pub fn finish(&self) -> Result<()> {
-        self.files.replace(&self.run.path.join("DONE"), b"")
+    /// Says that the run came to its end, holding so many bytes; its records are as they stay.
+    pub fn finish(&self, memory_bytes: u64) -> Result<()> {
+        let path = self.run.path.join("DONE");
+        let seal = serde_json::to_vec(&Seal::of(&self.run.path, memory_bytes)?);
+        self.files.replace(&path, &seal.map_err(|e| Error::damaged(&path, e.to_string()))?)
     }
 }
 

@@ -31,7 +31,7 @@ fn write(path: &Path, files: Files) -> record::Result<()> {
         }
     }
     writer.prune(1)?;
-    writer.finish()
+    writer.finish(0)
 }
 
 /// All files below a folder with their contents, the lock apart.

@@ -2,7 +2,7 @@
 //! those that cost so many times less.
 
 use crate::mixture::normal;
-use crate::{Foresight, Run};
+use crate::{Foresight, Run, median};
 use serde::{Deserialize, Serialize};
 
 /// How many times dearer the hidden run is than the dearest that foretells it.
@@ -59,6 +59,31 @@ pub fn backtest(runs: &[Run]) -> Vec<BackTest> {
         }
     }
     tests
+}
+
+/// Back-tests of one reach.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reach {
+    /// How many times dearer than the runs that foretold them.
+    pub reach: f64,
+    /// Hidden runs.
+    pub hidden: usize,
+    /// Median of the relative errors' sizes.
+    pub median_error: f64,
+    /// Share of the 90 % intervals that held the loss.
+    pub in90: f64,
+}
+
+/// Back-tests summed up, a line a reach that has some.
+pub fn reaches(tests: &[BackTest]) -> Vec<Reach> {
+    let of = |reach: f64| {
+        let tests = || tests.iter().filter(move |test| test.reach == reach);
+        let hidden = tests().count();
+        let held = tests().filter(|test| test.in90).count();
+        let median_error = median(tests().map(|test| test.error.abs()))?;
+        Some(Reach { reach, hidden, median_error, in90: held as f64 / hidden as f64 })
+    };
+    REACHES.into_iter().filter_map(of).collect()
 }
 
 /// The factor for intervals that these back-tests suggest: the root mean square of their errors in
@@ -137,5 +162,8 @@ mod tests {
             );
             assert!(test.error.abs() < 0.05 && test.in90, "{test:?}");
         }
+        let reaches = reaches(&tests);
+        assert_eq!(reaches.iter().map(|reach| reach.hidden).sum::<usize>(), tests.len());
+        assert!(reaches.iter().all(|reach| reach.in90 == 1.0 && reach.median_error < 0.05), "{reaches:?}");
     }
 }

@@ -6,21 +6,29 @@
 //!
 //! Read [`Run`], then [`law`] (what a loss is taken to be), [`foresight`] (the prediction, and why it
 //! averages over laws instead of choosing one), [`backtest`] (how far off it was where the outcome is
-//! known), [`support`] (when it says no) and [`capability`] (shares of questions instead of losses).
+//! known), [`support`] (when it says no), [`forecast`] (all of it in one call), [`next`] (which further run
+//! would say most) and [`capability`] (shares of questions instead of losses).
 #![forbid(unsafe_code)]
 
 pub mod backtest;
 pub mod capability;
 mod error;
+pub mod forecast;
 pub mod foresight;
 pub mod law;
+mod median;
 mod minimise;
 mod mixture;
+pub mod next;
+mod noise;
 mod run;
 mod squares;
 pub mod support;
 
 pub use error::{Error, Result};
+pub use forecast::{Family, Forecast, foretell};
 pub use foresight::{Foresight, Prediction};
+pub use median::median;
 pub use mixture::{Interval, LEVELS};
+pub use noise::Noise;
 pub use run::{Run, Target};

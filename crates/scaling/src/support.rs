@@ -1,7 +1,7 @@
 //! When the answer is no: runs that cannot carry the extrapolation that is asked of them.
 
 use crate::law::{JointLaw, Law, places};
-use crate::{Error, Result, Run, Target};
+use crate::{Error, Result, Run, Target, median};
 use std::collections::BTreeSet;
 
 /// Times the dearest run's compute beyond which nothing is foretold.
@@ -21,9 +21,8 @@ pub const ASIDE: f64 = 10.0;
 
 /// Compute of a target, counted as the runs count it.
 pub fn flops(runs: &[Run], target: &Target) -> f64 {
-    let mut factors: Vec<f64> = runs.iter().map(|run| run.flops / (run.parameters * run.tokens)).collect();
-    factors.sort_by(f64::total_cmp);
-    factors.get(factors.len() / 2).map_or(f64::NAN, |factor| factor * target.parameters * target.tokens)
+    let factor = median(runs.iter().map(|run| run.flops / (run.parameters * run.tokens)));
+    factor.map_or(f64::NAN, |factor| factor * target.parameters * target.tokens)
 }
 
 /// How many times dearer than the dearest run a target is.

@@ -1,7 +1,6 @@
 //! How often intervals hold, where the truth is known: 1,000 made-up ladders, each of a law of its own.
 
-use scaling::backtest::{backtest, widening};
-use scaling::{Foresight, Run, Target, support};
+use scaling::{Family, Run, Target, support};
 
 /// A generator of numbers (PCG's multiplier); the high bits are good enough here.
 struct Random(u64);
@@ -53,8 +52,7 @@ fn ladder(number: u64) -> Outcome {
     let n = (reach * dearest / 6.0 / ratio).sqrt();
     let target = Target { parameters: n, tokens: n * ratio };
     let truth = law(n, n * ratio) * (1.0 + noise * random.normal());
-    let foresight = Foresight::new(&runs).unwrap().widened(widening(&backtest(&runs)));
-    let prediction = foresight.predict(&target).unwrap();
+    let prediction = Family::new(&runs).unwrap().predict(&target).unwrap();
     Outcome {
         held: prediction.intervals.map(|interval| interval.holds(truth)),
         error: (prediction.loss / truth - 1.0).abs(),

@@ -91,7 +91,6 @@ fn card(config: &TrainConfig, state: &State) -> String {
 /// Reads weights, moments and state of a checkpoint, and the hash of its configuration if it has one.
 pub(crate) fn load(checkpoint: &Checkpoint, replica: &mut Replica) -> Result<(State, Option<String>)> {
     load_weights(checkpoint, replica)?;
-    let path = |name: &str| checkpoint.path.join(name);
     let (file, length) = checkpoint.open(OPTIMISER)?;
     let (first, second) = replica.optimiser.moments_mut();
     let names = |prefix: &str, store: &engine::Store| -> Vec<String> {
@@ -107,17 +106,27 @@ pub(crate) fn load(checkpoint: &Checkpoint, replica: &mut Replica) -> Result<(St
     )?;
     if read != expected || !unknown.is_empty() {
         let reason = "it holds the moments of another optimiser or model".into();
-        return Err(Error::Checkpoint { path: path(OPTIMISER), reason });
+        return Err(Error::Checkpoint { path: checkpoint.path.join(OPTIMISER), reason });
     }
+    let Saved { state, config } = saved(checkpoint)?;
+    Ok((state, config))
+}
+
+/// `state.json` of a checkpoint.
+fn saved(checkpoint: &Checkpoint) -> Result<Saved> {
+    let wrong = |reason: String| Error::Checkpoint { path: checkpoint.path.join(STATE), reason };
     let (file, _) = checkpoint.open(STATE)?;
-    let Saved { state, config } = serde_json::from_reader(file)
-        .map_err(|e| Error::Checkpoint { path: path(STATE), reason: e.to_string() })?;
-    match state.step == checkpoint.step {
-        true => Ok((state, config)),
-        false => {
-            Err(Error::Checkpoint { path: path(STATE), reason: format!("it is of step {}", state.step) })
-        }
+    let saved: Saved = serde_json::from_reader(file).map_err(|e| wrong(e.to_string()))?;
+    match saved.state.step == checkpoint.step {
+        true => Ok(saved),
+        false => Err(wrong(format!("it is of step {}", saved.state.step))),
     }
+}
+
+/// Hash of what decided the run that a checkpoint is of ([`TrainConfig::hash`]); checkpoints of older versions may
+/// have none.
+pub fn made_with(checkpoint: &Checkpoint) -> Result<Option<String>> {
+    Ok(saved(checkpoint)?.config)
 }
 
 /// Reads the weights of a checkpoint.

@@ -5,6 +5,7 @@ use engine::update::{Kind, Settings};
 use model::Config as ModelConfig;
 use model::parametrisation::{Choice, Parametrisation};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A run's configuration. What stands outside of `machine` and `origin` decides the weights.
@@ -194,6 +195,45 @@ pub struct Origin {
     pub budget: String,
     /// Weights that it began with; empty: random ones.
     pub init_from: String,
+    /// When it began, in seconds since 1970, UTC; 0: not recorded.
+    pub started: u64,
+    /// The registered prediction that it is the run of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<Foretold>,
+}
+
+/// An entry of a registry of predictions. Its hash could not be known before it was registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Foretold {
+    /// Its number.
+    pub id: u64,
+    /// Its hash.
+    pub hash: String,
+}
+
+/// What decides the run in a text of `run.toml`.
+fn deciding(text: &str) -> Result<toml::Table> {
+    let mut table: toml::Table = text
+        .parse()
+        .map_err(|e: toml::de::Error| Error::Config { path: "run.toml".into(), reason: e.to_string() })?;
+    table.remove("machine");
+    table.remove("origin");
+    if let Some(data) = table.get_mut("data").and_then(toml::Value::as_table_mut) {
+        data.remove("path");
+    }
+    Ok(table)
+}
+
+/// A table as dotted names and values.
+fn flatten(prefix: &str, value: toml::Value, into: &mut BTreeMap<String, String>) {
+    match value {
+        toml::Value::Table(table) => table.into_iter().for_each(|(name, value)| {
+            let name = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+            flatten(&name, value, into);
+        }),
+        other => drop(into.insert(prefix.into(), other.to_string())),
+    }
 }
 
 impl TrainConfig {
@@ -212,16 +252,29 @@ impl TrainConfig {
 
     /// Hash of what decides the run in a text of `run.toml`: everything but the machine, the origin and where the
     /// data lies. Of the text rather than the fields, so that it stays when a later version adds one.
-    pub(crate) fn hash(text: &str) -> Result<String> {
-        let mut table: toml::Table = text
-            .parse()
-            .map_err(|e: toml::de::Error| Error::Config { path: "run.toml".into(), reason: e.to_string() })?;
-        table.remove("machine");
-        table.remove("origin");
-        if let Some(data) = table.get_mut("data").and_then(toml::Value::as_table_mut) {
-            data.remove("path");
-        }
-        Ok(blake3::hash(table.to_string().as_bytes()).to_string())
+    pub fn hash(text: &str) -> Result<String> {
+        Ok(blake3::hash(deciding(text)?.to_string().as_bytes()).to_string())
+    }
+
+    /// Names of fields, with both values, in which two texts of `run.toml` ask for different results: not of the
+    /// machine, the origin, where the data lies, when is saved, evaluated and sampled on the way.
+    pub fn differences(a: &str, b: &str) -> Result<Vec<(String, String, String)>> {
+        let fields = |text: &str| -> Result<BTreeMap<String, String>> {
+            let mut found = BTreeMap::new();
+            flatten("", toml::Value::Table(deciding(text)?), &mut found);
+            found.retain(|name, _| {
+                let part = name.split('.').next().unwrap_or_default();
+                !["checkpoints", "samples"].contains(&part) && name != "evaluation.every"
+            });
+            Ok(found)
+        };
+        let (a, b) = (fields(a)?, fields(b)?);
+        let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+        let value = |of: &BTreeMap<String, String>, name: &String| {
+            of.get(name).cloned().unwrap_or_else(|| "nothing".into())
+        };
+        let differ = names.into_iter().filter(|name| a.get(*name) != b.get(*name));
+        Ok(differ.map(|name| (name.clone(), value(&a, name), value(&b, name))).collect())
     }
 
     /// Micro-batches of a step.

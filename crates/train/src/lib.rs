@@ -18,9 +18,10 @@ mod replica;
 mod run;
 mod schedule;
 
-pub use checkpoint::State;
+pub use checkpoint::{State, made_with};
 pub use config::{
-    Checkpoints, DataConfig, Evaluation, Machine, NonFinite, OptimiserConfig, Origin, Samples, TrainConfig,
+    Checkpoints, DataConfig, Evaluation, Foretold, Machine, NonFinite, OptimiserConfig, Origin, Samples,
+    TrainConfig,
 };
 pub use error::{Error, Result};
 pub use evaluate::{Evaluator, Held};

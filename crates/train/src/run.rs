@@ -209,7 +209,8 @@ impl<'a, 'e> Rank<'a, 'e> {
         if let Some(leader) = &mut self.leader {
             self.session.writer.prune(config.checkpoints.keep)?;
             leader.metrics.sync()?;
-            self.session.writer.finish()?;
+            let held = config.ranks() * self.replica.bytes() + leader.evaluator.bytes();
+            self.session.writer.finish(held as u64)?;
         }
         Ok(Outcome { state: self.state, done: true, last: self.leader.and_then(|leader| leader.last) })
     }

@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::{Failure, output};
 use anyhow::{Context, anyhow};
 use record::{Files, Table};
-use scaling::{Foresight, Prediction, Run, Target, backtest};
+use scaling::{Family, Prediction, Run, Target};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -72,11 +72,10 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
             let listed = runs.get(dataset).ok_or_else(|| anyhow!("{dataset}: there are no runs of it"))?;
             let known = known(listed, split.needed("C_cut")?)?;
             let place = || format!("{dataset}, f = {f}");
-            let foresight = Foresight::new(&known).with_context(place)?;
-            let foresight = foresight.widened(backtest::widening(&backtest::backtest(&known)));
+            let family = Family::new(&known).with_context(place)?;
             for name in names {
                 let target = listed.get(name).ok_or_else(|| anyhow!("{dataset}: there is no run {name}"))?;
-                let prediction = foresight.predict(&target.target).with_context(place)?;
+                let prediction = family.predict(&target.target).with_context(place)?;
                 line(&mut text, dataset, name, f, &prediction);
                 count += 1;
             }

@@ -1,7 +1,8 @@
 //! `ladder run`: the small runs. `ladder fit`: the laws that they follow.
 
 use crate::arguments::Common;
-use crate::ladder::{Finished, Ladder, RungPlan, noise};
+use crate::ladder::{Finished, Ladder, RungPlan};
+use crate::next_rung::NextRungs;
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::{Failure, machine, output, signals};
@@ -61,11 +62,19 @@ pub struct Run {
 
 /// Options of `ladder fit`.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  foretell ladder fit ladders/real")]
+#[command(after_help = "Examples:
+  foretell ladder fit ladders/real
+  foretell ladder fit ladders/real --next --target 1e14")]
 pub struct Fit {
     /// Folder of the ladder
     #[arg(value_name = "LADDER")]
     pub ladder: PathBuf,
+    /// Say which further rung would narrow the prediction of the target most
+    #[arg(long, requires = "target")]
+    pub next: bool,
+    /// The run to foretell: FLOP (1e14), or a size (N=1e6,D=2e7)
+    #[arg(long, value_name = "BUDGET", requires = "next")]
+    pub target: Option<String>,
 }
 
 /// Runs the verb.
@@ -215,7 +224,8 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
     Ok(ladder)
 }
 
-fn plan_rung(
+/// Plans a rung, or the run above them all.
+pub fn plan_rung(
     rung: &Rung,
     corpus: &Corpus,
     settings: &Settings,
@@ -392,8 +402,11 @@ struct Laws {
     unfinished: Vec<String>,
     /// Relative deviation between seeds.
     noise: Option<f64>,
-    laws: Vec<super::predict::Opinion>,
-    backtest: Vec<super::predict::Reach>,
+    laws: Vec<scaling::forecast::Opinion>,
+    backtest: Vec<scaling::backtest::Reach>,
+    /// Further rungs, what narrows the prediction most a FLOP first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<NextRungs>,
 }
 
 fn fit(options: &Fit, common: &Common) -> Result<(), Failure> {
@@ -404,13 +417,15 @@ fn fit(options: &Fit, common: &Common) -> Result<(), Failure> {
         let text = format!("{}: no rung is done yet; `ladder run` runs them", options.ladder.display());
         return Err(anyhow!(text).into());
     };
+    let next = options.target.as_deref().map(|budget| NextRungs::find(&runs, budget)).transpose()?;
     let laws = Laws {
         loss_unit: "bits a byte",
-        noise: noise(&rungs),
-        laws: super::predict::opinions(&runs, &dearest.target()),
-        backtest: super::predict::reaches(&scaling::backtest::backtest(&runs)),
+        noise: scaling::Noise::measure(&runs).map(|noise| noise.deviation),
+        laws: scaling::forecast::opinions(&runs, &dearest.target()),
+        backtest: scaling::backtest::reaches(&scaling::backtest::backtest(&runs)),
         rungs,
         unfinished,
+        next,
     };
     let text = serde_json::to_string_pretty(&laws)?;
     Files::new().replace(&options.ladder.join("laws.json"), text.as_bytes())?;
@@ -436,13 +451,16 @@ fn people(options: &Fit, laws: &Laws) -> String {
             .constants
             .iter()
             .map(|(name, value, deviation)| {
-                format!("{name} = {} ± {}", super::predict::short(*value), super::predict::short(*deviation))
+                format!("{name} = {} ± {}", crate::answer::short(*value), crate::answer::short(*deviation))
             })
             .collect();
         let _ = writeln!(text, "  {:<9} {}\n            {}", law.law, law.formula, constants.join(", "));
     }
     for row in &laws.backtest {
-        text += &row.line();
+        text += &crate::answer::backtest_line(row);
+    }
+    if let Some(next) = &laws.next {
+        text += &next.people();
     }
     let _ = writeln!(text, "  written to {}", options.ladder.join("laws.json").display());
     text
