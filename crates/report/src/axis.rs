@@ -66,7 +66,8 @@ impl Axis {
     pub(crate) fn log(values: impl IntoIterator<Item = f64>, about: usize) -> Axis {
         let positive = values.into_iter().filter(|x| *x > 0.0);
         let (low, high) = ends(positive).map_or((0.0, 1.0), |(low, high)| (low.log10(), high.log10()));
-        let pad = 0.04 * (high - low).max(0.5);
+        // Between neighbours of 1, 2, 5 and 10 there are 0.4 at most, so that one has its mark.
+        let pad = (0.04 * (high - low)).max(0.5 * (0.41 - (high - low)));
         let (low, high) = (low - pad, high + pad);
         let decades = |stride: i32| -> Vec<(f64, String)> {
             let all = (low.ceil() as i32..=high.floor() as i32).filter(|k| k.rem_euclid(stride) == 0);
@@ -154,8 +155,13 @@ mod tests {
 
     #[test]
     fn one_value_or_none_is_an_axis_too() {
-        for axis in [Axis::linear([], 5), Axis::linear([3.0], 5), Axis::linear([0.0], 5), Axis::log([], 5), Axis::log([7.0], 5)]
-        {
+        for axis in [
+            Axis::linear([], 5),
+            Axis::linear([3.0], 5),
+            Axis::linear([0.0], 5),
+            Axis::log([], 5),
+            Axis::log([7.0], 5),
+        ] {
             assert!(axis.high > axis.low && axis.ticks.len() < 20, "{axis:?}");
         }
         assert!((Axis::linear([3.0], 5).share(3.0) - 0.5).abs() < 1e-9);

@@ -31,13 +31,16 @@ fn shown(page: &Page, ladder: &Ladder) -> Vec<Element> {
         let rows = fitted.rows();
         let hidden: Vec<_> =
             tests.iter().map(|test| Hidden { test: *test, ends: ends_of(&rows, test) }).collect();
-        let heading = format!("{}: hidden runs, foretold from those that cost so many times less", ladder.name);
+        let heading =
+            format!("{}: hidden runs, foretold from those that cost so many times less", ladder.name);
         let numbers = numbers(page, &fitted, &hidden, &heading);
         all.push(figure(&heading, caption(&hidden), |size| draw(page, &fitted, &hidden, size), numbers));
     }
     let name = format!("{}: laws", ladder.name);
     all.extend(laws(&fitted, &name).map(|table| {
-        let say = paragraph("Each law alone, fitted to all finished rungs; deviations by leaving out one rung at a time.");
+        let say = paragraph(
+            "Each law alone, fitted to all finished rungs; deviations by leaving out one rung at a time.",
+        );
         el("div").with(el("h3").text(&name)).with(say).with(table)
     }));
     all
@@ -59,7 +62,8 @@ fn caption(hidden: &[Hidden]) -> Element {
          the line at zero nine times in ten. For what is still to come, these back-tests make intervals {} times as wide.",
         digits(widening(&tests), 3)
     );
-    let signs = [key("dot", "rung", "foretold, interval held"), key("dot", "outcome", "foretold, interval missed")];
+    let signs =
+        [key("dot", "rung", "foretold, interval held"), key("dot", "outcome", "foretold, interval missed")];
     let row = |reach: &scaling::backtest::Reach| -> Row {
         vec![
             word(times(reach.reach)),
@@ -80,9 +84,8 @@ fn draw(page: &Page, fitted: &Fitted, hidden: &[Hidden], size: Size) -> Element 
     let mut reaches: Vec<f64> = hidden.iter().map(|one| one.test.reach).collect();
     reaches.dedup();
     // A column a reach; in it the hidden runs side by side.
-    let place = |reach: usize, k: usize, of: usize| {
-        reach as f64 + 0.5 + 0.7 * ((k as f64 + 0.5) / of as f64 - 0.5)
-    };
+    let place =
+        |reach: usize, k: usize, of: usize| reach as f64 + 0.5 + 0.7 * ((k as f64 + 0.5) / of as f64 - 0.5);
     let values = hidden.iter().flat_map(|one| {
         let (low, high) = one.ends.unwrap_or_default();
         [100.0 * low, 100.0 * high, 100.0 * one.test.error, 0.0]
@@ -90,7 +93,8 @@ fn draw(page: &Page, fitted: &Fitted, hidden: &[Hidden], size: Size) -> Element 
     let mut x = Axis::between(0.0, reaches.len() as f64, 1);
     x.ticks = reaches.iter().enumerate().map(|(i, reach)| (i as f64 + 0.5, times(*reach))).collect();
     let y = Axis::linear(values, size.marks().1);
-    let mut plot = Plot::new(size, (x, "times dearer than the runs known"), (y, "foretold / reached − 1, %"), 0);
+    let mut plot =
+        Plot::new(size, (x, "times dearer than the runs known"), (y, "foretold / reached − 1, %"), 0);
     plot.level(0.0);
     for (i, reach) in reaches.iter().enumerate() {
         let all: Vec<_> = hidden.iter().filter(|one| one.test.reach == *reach).collect();
@@ -120,7 +124,8 @@ fn draw(page: &Page, fitted: &Fitted, hidden: &[Hidden], size: Size) -> Element 
 }
 
 fn numbers(page: &Page, fitted: &Fitted, hidden: &[Hidden], name: &str) -> Element {
-    let heads = ["hidden run", "#FLOP", "#times dearer", "#runs known", "#foretold", "#reached", "#error", "90 %"];
+    let heads =
+        ["hidden run", "#FLOP", "#times dearer", "#runs known", "#foretold", "#reached", "#error", "90 %"];
     let row = |one: &Hidden| -> Row {
         let test = &one.test;
         let rung = fitted.rung(&test.run);

@@ -19,7 +19,8 @@ struct Share {
 fn shares(predictions: &[Foretold]) -> [Share; 3] {
     LEVELS.map(|level| {
         let known = || predictions.iter().filter_map(|one| Some((one, one.outcome.as_ref()?)));
-        let held = known().filter(|(one, outcome)| one.held(outcome).is_some_and(|narrowest| narrowest <= level));
+        let held =
+            known().filter(|(one, outcome)| one.held(outcome).is_some_and(|narrowest| narrowest <= level));
         Share { level, held: held.count(), outcomes: known().count() }
     })
 }

@@ -61,8 +61,10 @@ fn shown(page: &Page, ladder: &Ladder, name: &str) -> Option<Element> {
 /// their right answer no probability at all (SCL-6).
 fn buckets<'a>(page: &'a Page, ladder: &'a Ladder, name: &str) -> (Vec<Bucket<'a>>, usize) {
     let answered = |run: &&Run| run.done && run.questions.get(name).is_some_and(|all| !all.is_empty());
-    let runs: Vec<(&Run, bool)> = ladder.rungs.iter().map(|run| (run, true)).filter(|(run, _)| answered(run)).collect();
-    let ids = |run: &'a Run| run.questions[name].iter().map(|answer| answer.id.as_str()).collect::<BTreeSet<_>>();
+    let runs: Vec<(&Run, bool)> =
+        ladder.rungs.iter().map(|run| (run, true)).filter(|(run, _)| answered(run)).collect();
+    let ids =
+        |run: &'a Run| run.questions[name].iter().map(|answer| answer.id.as_str()).collect::<BTreeSet<_>>();
     let Some(first) = runs.first().map(|(run, _)| ids(run)) else { return (Vec::new(), 0) };
     // Only of the same questions are means to be compared.
     let same = |run: &'a Run| first.is_subset(&ids(run));
@@ -105,13 +107,17 @@ fn buckets<'a>(page: &'a Page, ladder: &'a Ladder, name: &str) -> (Vec<Bucket<'a
 }
 
 fn caption(buckets: &[Bucket], left_out: usize) -> Element {
-    let questions: usize = buckets.iter().filter_map(|bucket| bucket.marks.first()).map(|mark| mark.1.questions).sum();
+    let questions: usize =
+        buckets.iter().filter_map(|bucket| bucket.marks.first()).map(|mark| mark.1.questions).sum();
     let mut text = format!(
         "Mean of −ln of the right answer's probability over {}, by bucket. Lines are laws α·C^(−k), each fitted to the rungs alone.",
         count(questions, "question", "questions")
     );
     if left_out > 0 {
-        text += &format!(" {} left out, to which some run gives no probability.", count(left_out, "question was", "questions were"));
+        text += &format!(
+            " {} left out, to which some run gives no probability.",
+            count(left_out, "question was", "questions were")
+        );
     }
     let mut signs = vec![key("dot", "rung", "rung"), key("line", "law", "law of a bucket")];
     if buckets.iter().any(|bucket| bucket.marks.iter().any(|mark| !mark.2)) {
@@ -123,7 +129,8 @@ fn caption(buckets: &[Bucket], left_out: usize) -> Element {
 fn draw(page: &Page, buckets: &[Bucket], name: &str, size: Size) -> Element {
     let flops = || buckets.iter().flat_map(|bucket| bucket.marks.iter().map(|mark| mark.0.flops));
     let (low, high) = ends(flops()).unwrap_or((1.0, 10.0));
-    let far = page.predictions.iter().map(|one| one.flops).filter(|far| *far < 1e5 * high).fold(high, f64::max);
+    let far =
+        page.predictions.iter().map(|one| one.flops).filter(|far| *far < 1e5 * high).fold(high, f64::max);
     let values = buckets.iter().flat_map(|bucket| bucket.marks.iter().map(|mark| mark.1.value)).chain([0.0]);
     let (across, up) = size.marks();
     let letters = buckets.iter().map(|bucket| bucket.name.chars().count()).max().unwrap_or(0).min(LETTERS);
@@ -155,7 +162,10 @@ fn draw(page: &Page, buckets: &[Bucket], name: &str, size: Size) -> Element {
         labels.extend(end.map(|end| (end, text, format!("said {class}"))));
     }
     plot.beside(&labels);
-    plot.svg(&format!("Mean of −ln pass rate on {name} against compute, by {}.", count(buckets.len(), "bucket", "buckets")))
+    plot.svg(&format!(
+        "Mean of −ln pass rate on {name} against compute, by {}.",
+        count(buckets.len(), "bucket", "buckets")
+    ))
 }
 
 /// Which of six shades the i-th of so many has.
@@ -181,7 +191,10 @@ fn numbers(page: &Page, buckets: &[Bucket], name: &str) -> Element {
     });
     let law = |bucket: &Bucket| -> Option<Row> {
         let law = bucket.law?;
-        Some(vec![crate::figure::word(&bucket.name), number(digits(law.alpha, 4)), number(digits(law.k, 3))].into())
+        Some(
+            vec![crate::figure::word(&bucket.name), number(digits(law.alpha, 4)), number(digits(law.k, 3))]
+                .into(),
+        )
     };
     let laws = table("Capability laws", &["bucket", "#α", "#k"], buckets.iter().filter_map(law));
     el("div").with(laws).with(table(name, &heads, rows))
@@ -207,7 +220,8 @@ mod tests {
     fn means_are_over_the_same_questions() {
         let small = run("small", 1e9, &[("a", "10", 0.5), ("b", "2", 0.25), ("c", "2", 0.0)]);
         let large = run("large", 1e11, &[("a", "10", 0.9), ("b", "2", 0.5), ("c", "2", 0.9)]);
-        let target = run("target", 1e13, &[("a", "10", 0.95), ("b", "2", 0.8), ("c", "2", 0.9), ("d", "2", 0.1)]);
+        let target =
+            run("target", 1e13, &[("a", "10", 0.95), ("b", "2", 0.8), ("c", "2", 0.9), ("d", "2", 0.1)]);
         let other = run("other", 1e13, &[("a", "10", 0.95)]);
         let ladder = Ladder { rungs: vec![small, large], ..Ladder::default() };
         let report = Report { ladders: vec![ladder], runs: vec![target, other], ..Report::default() };
@@ -216,7 +230,8 @@ mod tests {
         assert_eq!(left_out, 1);
         // By number, not by letter.
         assert_eq!(buckets.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["level 2", "level 10"]);
-        let marks: Vec<_> = buckets[0].marks.iter().map(|(run, mark, _)| (run.name.as_str(), mark.questions)).collect();
+        let marks: Vec<_> =
+            buckets[0].marks.iter().map(|(run, mark, _)| (run.name.as_str(), mark.questions)).collect();
         assert_eq!(marks, [("small", 1), ("large", 1), ("target", 1)]);
         assert!((buckets[0].marks[0].1.value - 4f64.ln()).abs() < 1e-12);
         // ln 4 at 10⁹ and ln 2 at 10¹¹: halved in two decades.

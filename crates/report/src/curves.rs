@@ -60,8 +60,15 @@ fn draw(page: &Page, runs: &[&Run], size: Size) -> Element {
         let about = About { title, anchor: page.anchor(run).map(String::from) };
         plot.line(&run.curve, &format!("{class} curve"), &about);
         for (tokens, loss) in &run.evaluations {
-            let title = format!("{}: held-out {} nats after {} tokens", run.name, digits(*loss, 4), short(*tokens));
-            plot.point(*tokens, *loss, Shape::Dot(2.5), &format!("{class} held-out"), &About { title, ..about.clone() });
+            let title =
+                format!("{}: held-out {} nats after {} tokens", run.name, digits(*loss, 4), short(*tokens));
+            plot.point(
+                *tokens,
+                *loss,
+                Shape::Dot(2.5),
+                &format!("{class} held-out"),
+                &About { title, ..about.clone() },
+            );
         }
         if letters > 0 {
             let name: String = run.name.chars().take(LETTERS).collect();

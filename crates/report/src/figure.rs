@@ -5,7 +5,12 @@ use crate::html::{Element, el};
 use crate::plot::Size;
 
 /// A figure: a picture for wide and narrow pages, a caption, and a table that opens.
-pub(crate) fn figure(heading: &str, caption: Element, draw: impl Fn(Size) -> Element, numbers: Element) -> Element {
+pub(crate) fn figure(
+    heading: &str,
+    caption: Element,
+    draw: impl Fn(Size) -> Element,
+    numbers: Element,
+) -> Element {
     plain(heading, caption).all([Size::Wide, Size::Narrow].map(draw)).with(opened("Numbers", numbers))
 }
 
@@ -103,8 +108,18 @@ pub(crate) fn paragraph(text: impl Into<String>) -> Element {
 /// A sign of the key to a figure, drawn as in the figure, and its meaning.
 pub(crate) fn key(kind: &str, class: &str, meaning: &str) -> Element {
     let sign = match kind {
-        "line" => el("line").class(format!("line {class}")).set("x1", "1").set("x2", "21").set("y1", "7").set("y2", "7"),
-        "band" => el("rect").class(format!("band {class}")).set("x", "1").set("y", "1").set("width", "20").set("height", "12"),
+        "line" => el("line")
+            .class(format!("line {class}"))
+            .set("x1", "1")
+            .set("x2", "21")
+            .set("y1", "7")
+            .set("y2", "7"),
+        "band" => el("rect")
+            .class(format!("band {class}"))
+            .set("x", "1")
+            .set("y", "1")
+            .set("width", "20")
+            .set("height", "12"),
         "diamond" => el("polygon").class(format!("point {class}")).set("points", "11,1 17,7 11,13 5,7"),
         "ring" => el("circle").class(format!("ring {class}")).set("cx", "11").set("cy", "7").set("r", "4.5"),
         _ => el("circle").class(format!("point {class}")).set("cx", "11").set("cy", "7").set("r", "4"),

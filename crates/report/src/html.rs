@@ -101,7 +101,8 @@ const CLOSES_ITSELF: [&str; 8] = ["meta", "link", "path", "circle", "line", "rec
 
 /// Elements after which a line ends, so that two pages can be compared line by line.
 const BREAKS: [&str; 14] = [
-    "head", "title", "style", "header", "nav", "section", "h1", "h2", "h3", "p", "figure", "tr", "svg", "article",
+    "head", "title", "style", "header", "nav", "section", "h1", "h2", "h3", "p", "figure", "tr", "svg",
+    "article",
 ];
 
 /// A coordinate without digits that say nothing.

@@ -178,7 +178,8 @@ mod tests {
 
     #[test]
     fn outcomes_find_their_predictions() {
-        let outcome = entry(3, "outcome", json!({"of": 2, "observed": 2.15, "source": {"run": "r", "hash": "m"}}));
+        let outcome =
+            entry(3, "outcome", json!({"of": 2, "observed": 2.15, "source": {"run": "r", "hash": "m"}}));
         let (all, notes) = read(&[prediction(1), prediction(2), outcome]);
         assert!(notes.is_empty() && all.len() == 2 && all[0].outcome.is_none());
         let outcome = all[1].outcome.clone().unwrap();
@@ -196,6 +197,8 @@ mod tests {
         let lost = entry(2, "outcome", json!({"of": 7, "observed": 1.0}));
         let (all, notes) = read(&[strange, lost, entry(3, "promise", json!({}))]);
         assert!(all.is_empty() && notes.len() == 3);
-        assert!(notes[0].contains("lo90") && notes[1].contains("no prediction") && notes[2].contains("promise"));
+        assert!(
+            notes[0].contains("lo90") && notes[1].contains("no prediction") && notes[2].contains("promise")
+        );
     }
 }

@@ -99,7 +99,8 @@ impl<'a> Scene<'a> {
         if self.law.is_empty() {
             text += " There are too few for a law.";
         }
-        let mut signs = vec![key("dot", "rung", "rung"), key("dot", "rung far", "rung at other tokens a parameter")];
+        let mut signs =
+            vec![key("dot", "rung", "rung"), key("dot", "rung far", "rung at other tokens a parameter")];
         if !self.law.is_empty() {
             signs.extend([key("line", "law", "law"), key("band", "law", "its 90 % band")]);
         }
@@ -139,8 +140,9 @@ impl<'a> Scene<'a> {
         let losses = losses.chain(bands).chain(foretold).chain(self.others.iter().map(|other| other.2));
         let (across, up) = size.marks();
         let x = Axis::log(flops, across);
-        // Room for words below the points.
-        let y = Axis::padded(losses, [if self.predictions.is_empty() { 0.06 } else { 0.12 }, 0.04], up);
+        let lines = self.predictions.iter().map(|one| self.words(one, size).len()).sum();
+        let below = if lines == 0 { 0.06 } else { Plot::room(size, lines) };
+        let y = Axis::padded(losses, [below, 0.04], up);
         let mut plot = Plot::new(size, (x, "compute, FLOP"), (y, &self.unit), 0);
 
         let lines: Vec<_> = self.law.iter().map(|(x, one)| (*x, band(one).0, band(one).1)).collect();
@@ -162,17 +164,19 @@ impl<'a> Scene<'a> {
             plot.point(*flops, *loss, Shape::Diamond, "other", &self.page.about(run, *loss));
         }
         for one in &self.predictions {
-            self.foretold(&mut plot, one, size);
+            self.foretold(&mut plot, one);
         }
         for one in &self.predictions {
             let words = self.words(one, size);
-            let lowest = one.outcome.as_ref().map_or(one.ends[1].0, |outcome| outcome.loss.min(one.ends[1].0));
-            plot.below(one.flops, lowest, &words);
+            let ends = one.outcome.as_ref().map_or(one.ends[1], |outcome| {
+                (outcome.loss.min(one.ends[1].0), outcome.loss.max(one.ends[1].1))
+            });
+            plot.words(one.flops, ends, &words);
         }
         plot.svg(&self.says())
     }
 
-    fn foretold(&self, plot: &mut Plot, one: &Foretold, _: Size) {
+    fn foretold(&self, plot: &mut Plot, one: &Foretold) {
         let (low, high) = one.ends[1];
         plot.interval(one.flops, low, high, "foretold");
         let title = format!(
@@ -203,15 +207,22 @@ impl<'a> Scene<'a> {
 
     fn words(&self, one: &Foretold, size: Size) -> Vec<(String, &'static str)> {
         if self.predictions.len() > SPOKEN {
-            return vec![(format!("{}", one.id), "said")];
+            return vec![(one.id.to_string(), "said foretold")];
         }
         let digit = |x: f64| digits(x, 4);
+        // Where there are several, which is which.
+        let which = if self.predictions.len() > 1 { format!("{}: ", one.id) } else { String::new() };
         let mut words = vec![match size.wide() {
             true => (
-                format!("foretold {} ({} to {})", digit(one.loss), digit(one.ends[1].0), digit(one.ends[1].1)),
+                format!(
+                    "{which}foretold {} ({} to {})",
+                    digit(one.loss),
+                    digit(one.ends[1].0),
+                    digit(one.ends[1].1)
+                ),
                 "said foretold",
             ),
-            false => (format!("foretold {}", digit(one.loss)), "said foretold"),
+            false => (format!("{which}foretold {}", digit(one.loss)), "said foretold"),
         }];
         if let Some(outcome) = &one.outcome {
             words.push((format!("came out {}", digit(outcome.loss)), "said outcome"));
@@ -293,43 +304,51 @@ pub(crate) fn cards(page: &Page) -> Option<Element> {
     const SHOWN: usize = 4;
     let known: Vec<_> = page.predictions.iter().filter(|one| one.outcome.is_some()).collect();
     let open: Vec<_> = page.predictions.iter().filter(|one| one.outcome.is_none()).collect();
-    let shown: Vec<_> = known.iter().rev().take(SHOWN).rev().chain(open.iter().rev().take(SHOWN - known.len().min(SHOWN)).rev()).collect();
+    let shown: Vec<_> = known
+        .iter()
+        .rev()
+        .take(SHOWN)
+        .rev()
+        .chain(open.iter().rev().take(SHOWN - known.len().min(SHOWN)).rev())
+        .collect();
     if shown.is_empty() {
         return None;
     }
     let card = |one: &&&Foretold| {
-        let about = format!("Prediction {}, at {} the dearest run", one.id, times(one.reach));
+        let about = format!("Prediction {} · {} · {} the dearest run", one.id, one.unit, times(one.reach));
         let (low, high) = one.ends[1];
         let pair = |name: &str, class: &str, value: String| {
             el("div").class(class).with(el("dt").text(name)).with(el("dd").text(value))
         };
         let mut list = el("dl").with(pair("foretold", "foretold", loss(one.loss)));
-        let verdict = match &one.outcome {
+        let (verdict, class) = match &one.outcome {
             Some(outcome) => {
                 list = list.with(pair("came out", "outcome", loss(outcome.loss)));
-                let held = match one.held(outcome) {
-                    Some(level) => format!("inside the {level} % interval"),
-                    None => "outside every interval".into(),
+                let (held, class) = match one.held(outcome) {
+                    Some(level) => (format!("inside the {level} % interval"), "verdict"),
+                    None => ("outside every interval".into(), "verdict missed"),
                 };
-                format!("{} {}, {held}", one.unit, signed_percent(one.loss / outcome.loss - 1.0))
+                (format!("off by {}, {held}", signed_percent(one.loss / outcome.loss - 1.0)), class)
             }
-            None => format!("{}, 90 %: {} to {}. Not known yet", one.unit, digits(low, 4), digits(high, 4)),
+            None => (format!("90 %: {} to {}; not known yet", digits(low, 4), digits(high, 4)), "verdict"),
         };
         el("a")
             .class("card")
             .set("href", format!("#{}", one.anchor()))
             .with(el("span").class("about").text(about))
             .with(list)
-            .with(el("span").class("verdict").text(verdict))
+            .with(el("span").class(class).text(verdict))
     };
     let rest = page.predictions.len() - shown.len();
     let cards = el("div").class("cards").all(shown.iter().map(card));
     Some(match rest {
         0 => cards,
-        rest => cards.with(el("a").class("more").set("href", "#registry").text(format!(
-            "and {} in the registry",
-            count(rest, "other", "others")
-        ))),
+        rest => cards.with(
+            el("a")
+                .class("more")
+                .set("href", "#registry")
+                .text(format!("and {} in the registry", count(rest, "other", "others"))),
+        ),
     })
 }
 
@@ -348,7 +367,7 @@ pub(crate) fn laws(fitted: &Fitted, name: &str) -> Option<Element> {
             false => format!("{name} = {}", short(*value)),
         };
         let constants: Vec<_> = one.constants.iter().map(constant).collect();
-        vec![word(one.law), word(minus(one.formula)), word(constants.join(", "))].into()
+        vec![word(one.law), word(minus(one.formula)), word(constants.join(", ")).class("long")].into()
     };
     Some(table(name, &["law", "formula", "constants, each with its deviation"], opinions.iter().map(row)))
 }

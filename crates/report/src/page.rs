@@ -15,6 +15,8 @@ const STYLE: &str = include_str!("style.css");
 /// Nothing is loaded, and nothing runs, whatever a record holds.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
+const TITLE: &str = "What was foretold, and what came out";
+
 /// What the sections share.
 pub(crate) struct Page<'a> {
     pub(crate) report: &'a Report,
@@ -56,7 +58,9 @@ impl<'a> Page<'a> {
     /// Predictions that were made from a ladder: from the metrics of its rungs.
     pub(crate) fn predictions_from(&self, ladder: &Ladder) -> impl Iterator<Item = &Foretold> {
         let hashes: BTreeSet<&str> = ladder.rungs.iter().map(|rung| rung.hashes.metrics.as_str()).collect();
-        self.predictions.iter().filter(move |one| one.hashes.iter().any(|hash| hashes.contains(hash.as_str())))
+        self.predictions
+            .iter()
+            .filter(move |one| one.hashes.iter().any(|hash| hashes.contains(hash.as_str())))
     }
 
     /// The run that a prediction's outcome is of, if it is among those of the page: the entry has the hash of its
@@ -100,7 +104,7 @@ pub(crate) fn write(report: &Report) -> String {
     let links = sections.iter().filter(|(.., section)| section.is_some());
     let links = links.map(|(anchor, name, _)| el("a").set("href", format!("#{anchor}")).text(*name));
     let nav = el("nav").set("aria-label", "Sections").all(links);
-    let header = el("header").with(el("h1").text("Foretold, and come out")).with(subtitle(&page));
+    let header = el("header").with(el("h1").text(TITLE)).with(subtitle(&page));
     let header = header.all(losses::cards(&page)).with(nav);
     let main = el("main").all(sections.into_iter().filter_map(|(.., section)| section));
     let body = el("body").with(header).with(main).with(el("footer").text(format!(
@@ -112,7 +116,7 @@ pub(crate) fn write(report: &Report) -> String {
         .with(el("meta").set("http-equiv", "Content-Security-Policy").set("content", POLICY))
         .with(el("meta").set("name", "viewport").set("content", "width=device-width, initial-scale=1"))
         .with(el("meta").set("name", "color-scheme").set("content", "light dark"))
-        .with(el("title").text("Foretold, and come out"))
+        .with(el("title").text(TITLE))
         .with(el("link").set("rel", "icon").set("href", "data:,"))
         .with(el("style").own(STYLE));
     let mut out = String::from("<!DOCTYPE html>\n");
@@ -129,7 +133,11 @@ fn subtitle(page: &Page) -> Element {
     if !ladders.is_empty() {
         let names: Vec<&str> = ladders.iter().map(|ladder| ladder.name.as_str()).collect();
         let noun = if ladders.len() == 1 { "Ladder" } else { "Ladders" };
-        parts.push(format!("{noun} {} ({})", names.join(", "), count(rungs, "finished rung", "finished rungs")));
+        parts.push(format!(
+            "{noun} {} ({})",
+            names.join(", "),
+            count(rungs, "finished rung", "finished rungs")
+        ));
     }
     if !runs.is_empty() {
         parts.push(count(runs.len(), "other run", "other runs"));
@@ -151,7 +159,8 @@ mod tests {
 
     #[test]
     fn every_run_has_an_anchor_of_its_own() {
-        let run = |name: &str, folder: &str| Run { name: name.into(), folder: folder.into(), ..Run::default() };
+        let run =
+            |name: &str, folder: &str| Run { name: name.into(), folder: folder.into(), ..Run::default() };
         let runs = vec![run("a b", "1"), run("a\"b", "2"), run("a-b-2", "3")];
         let report = Report { runs, ..Report::default() };
         let page = Page::of(&report);

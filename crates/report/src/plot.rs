@@ -102,7 +102,12 @@ pub(crate) struct Plot {
 
 impl Plot {
     /// An empty plot; `right` letters fit beside its right end.
-    pub(crate) fn new(size: Size, (x, x_title): (Axis, &str), (y, y_title): (Axis, &str), right: usize) -> Plot {
+    pub(crate) fn new(
+        size: Size,
+        (x, x_title): (Axis, &str),
+        (y, y_title): (Axis, &str),
+        right: usize,
+    ) -> Plot {
         Plot {
             size,
             x,
@@ -208,32 +213,44 @@ impl Plot {
         self.over.push(about.of(element.class(format!("{kind} {class}"))));
     }
 
-    /// Writes beside a point: below it and to its left, where a falling curve leaves room; lower, where something is
-    /// written already.
-    pub(crate) fn below(&mut self, x: f64, y: f64, lines: &[(String, &str)]) {
-        let (x, y) = self.place(x, y);
-        let [left, _, right, bottom] = self.frame();
+    /// Writes beside what stands between two values: below it and to its left, where a falling curve leaves room; lower,
+    /// where something is written already; and above it, where there is no room below.
+    pub(crate) fn words(&mut self, x: f64, (low, high): (f64, f64), lines: &[(String, &str)]) {
+        let ((x, under), (_, over)) = (self.place(x, low), self.place(x, high));
+        let [left, ceiling, right, bottom] = self.frame();
         let longest = lines.iter().map(|(text, _)| text.chars().count()).max().unwrap_or(0);
         let width = LETTER * longest as f64;
         // Not beyond the left end.
         let end = (x + 6.0).max(left + width + 4.0).min(right);
         let height = LINE * lines.len() as f64;
-        let mut top = y + 6.0;
-        let overlaps = |top: f64, boxes: &[[f64; 4]]| {
-            boxes
-                .iter()
-                .find(|[l, t, r, b]| end - width < *r && end > *l && top < *b && top + height > *t)
-                .map(|[.., b]| *b)
+        let hit = |top: f64| {
+            let over =
+                |[l, t, r, b]: &&[f64; 4]| end - width < *r && end > *l && top < *b && top + height > *t;
+            self.written.iter().find(over).copied()
         };
-        while let Some(next) = overlaps(top, &self.written) {
-            top = next + 2.0;
+        let mut top = under + 6.0;
+        while let Some([.., below]) = hit(top) {
+            top = below + 2.0;
         }
-        // Rather over something than outside.
-        top = top.min(bottom - height - 3.0);
+        if top + height > bottom - 2.0 {
+            let mut above = over - 6.0 - height;
+            while let Some([_, other, ..]) = hit(above) {
+                above = other - 2.0 - height;
+            }
+            // Rather over something than outside.
+            top = if above > ceiling { above } else { bottom - height - 2.0 };
+        }
         for (text, class) in lines {
             top += LINE;
             self.write(end, top - 3.0, text, class, "end");
         }
+    }
+
+    /// The share of the values' range that must be left free for so many lines of words.
+    pub(crate) fn room(size: Size, lines: usize) -> f64 {
+        let height = size.canvas().1 - TOP - BOTTOM;
+        let words = (LINE + 2.0) * lines as f64 + 6.0;
+        (words / (height - words).max(1.0)).min(0.6)
     }
 
     /// Writes at the right end beside what ends there: (y, text, class), moved apart where they would overlap.
@@ -275,10 +292,13 @@ impl Plot {
         }
         for (value, text) in &self.x.ticks {
             let x = left + self.x.share(*value) * (right - left);
-            svg = svg.with(el("line").class("axis").at("x1", x).at("x2", x).at("y1", bottom).at("y2", bottom + 4.0));
+            svg = svg.with(
+                el("line").class("axis").at("x1", x).at("x2", x).at("y1", bottom).at("y2", bottom + 4.0),
+            );
             svg = svg.with(label(x, bottom + 18.0, text, "tick", "middle"));
         }
-        svg = svg.with(el("line").class("axis").at("x1", left).at("x2", right).at("y1", bottom).at("y2", bottom));
+        svg = svg
+            .with(el("line").class("axis").at("x1", left).at("x2", right).at("y1", bottom).at("y2", bottom));
         svg = svg.with(label(2.0, 14.0, &self.titles.1, "title", "start"));
         svg = svg.with(label(right, height - 6.0, &self.titles.0, "title", "end"));
         // A picture within the picture, which is cut at the frame.
@@ -348,7 +368,13 @@ mod tests {
     fn values_are_drawn_where_the_axes_say() {
         let mut plot = plot(Size::Small);
         plot.point(0.0, 0.0, Shape::Dot(3.0), "run", &About::default());
-        plot.point(1.0, 1.0, Shape::Dot(3.0), "run", &About { title: "a<b".into(), anchor: Some("run-a".into()) });
+        plot.point(
+            1.0,
+            1.0,
+            Shape::Dot(3.0),
+            "run",
+            &About { title: "a<b".into(), anchor: Some("run-a".into()) },
+        );
         plot.point(f64::NAN, 1.0, Shape::Dot(3.0), "run", &About::default());
         let text = written(&plot.svg("what it shows"));
         assert!(text.contains("<circle cx=\"46\" cy=\"206\" r=\"3\" class=\"point run\"/>"), "{text}");
@@ -361,13 +387,14 @@ mod tests {
     #[test]
     fn what_is_written_beside_points_does_not_overlap() {
         let mut plot = plot(Size::Wide);
-        for x in [0.9, 0.92, 0.94] {
-            plot.below(x, 0.5, &[("foretold".into(), "law"), ("came out".into(), "outcome")]);
+        for x in [0.9, 0.92, 0.94, 0.96] {
+            plot.words(x, (0.3, 0.6), &[("foretold".into(), "law"), ("came out".into(), "outcome")]);
         }
         let boxes = &plot.written;
         for (i, [l, t, r, b]) in boxes.iter().enumerate() {
-            let hit = boxes[..i].iter().any(|[l2, t2, r2, b2]| l < r2 && r > l2 && t + 0.1 < *b2 && b - 0.1 > *t2);
-            assert!(!hit, "{boxes:?}");
+            let hit =
+                boxes[..i].iter().any(|[l2, t2, r2, b2]| l < r2 && r > l2 && t + 0.1 < *b2 && b - 0.1 > *t2);
+            assert!(!hit && *t > TOP && *b < 430.0 - BOTTOM, "{boxes:?}");
         }
     }
 }

@@ -23,8 +23,8 @@ pub(crate) fn section(page: &Page) -> Option<Element> {
             pictures.push(("Calibration".into(), calibration::draw(predictions)));
         }
         let text = format!(
-            "{}, {} with an outcome. On the left each outcome relative to what was foretold, with the 80 and 95 % intervals; \
-             on the right how often intervals held, with 95 % intervals of that share.",
+            "{}, {} with an outcome: each relative to what was foretold, with the 80 and 95 % intervals; and how often intervals \
+             held, with 95 % intervals of that share.",
             count(predictions.len(), "prediction", "predictions"),
             outcomes
         );
@@ -36,7 +36,9 @@ pub(crate) fn section(page: &Page) -> Option<Element> {
             pictures,
             calibration::numbers(predictions),
         ));
-        section = section.with(entries(page, predictions)).with(opened("Hashes of the entries", hashes(predictions)));
+        section = section
+            .with(entries(page, predictions))
+            .with(opened("Hashes of the entries", hashes(predictions)));
     }
     Some(section.all(page.notes.iter().map(|note| el("p").class("note").text(note))))
 }
@@ -44,10 +46,16 @@ pub(crate) fn section(page: &Page) -> Option<Element> {
 fn chain(ledger: &Ledger) -> Element {
     let (class, text) = match &ledger.entries {
         Ok(entries) => {
-            let mut text =
-                format!("{}: the chain of {} is whole.", ledger.file, count(entries.len(), "entry", "entries"));
+            let mut text = format!(
+                "{}: the chain of {} is whole.",
+                ledger.file,
+                count(entries.len(), "entry", "entries")
+            );
             if let Some(last) = entries.last() {
-                text += &format!(" Its last hash is {}; who has seen it can tell that nothing before it was changed.", last.hash);
+                text += &format!(
+                    " Its last hash is {}; who has seen it can tell that nothing before it was changed.",
+                    last.hash
+                );
             }
             ("chain whole", text)
         }
@@ -101,8 +109,20 @@ fn errors(page: &Page, predictions: &[Foretold]) -> Element {
 
 fn entries(page: &Page, predictions: &[Foretold]) -> Element {
     let heads = [
-        "#entry", "registered", "from", "#N", "#D", "#FLOP", "#times dearer", "#foretold", "#90 %", "#came out", "#error",
-        "held", "outcome of",
+        "#entry",
+        "#foretold",
+        "#90 %",
+        "#came out",
+        "#error",
+        "held",
+        "outcome of",
+        "#times dearer",
+        "#N",
+        "#D",
+        "#FLOP",
+        "from",
+        "unit",
+        "registered",
     ];
     let row = |one: &Foretold| -> Row {
         let (low, high) = one.ends[1];
@@ -120,18 +140,19 @@ fn entries(page: &Page, predictions: &[Foretold]) -> Element {
         };
         let cells = vec![
             number(one.id.to_string()),
-            word(date(one.time)),
-            word(&one.source),
-            number(short(one.parameters)),
-            number(short(one.tokens)),
-            number(power(one.flops, 3)),
-            number(times(one.reach)),
             number(loss(one.loss)),
             number(format!("{} to {}", loss(low), loss(high))),
             number(outcome.map(|outcome| loss(outcome.loss)).unwrap_or_default()),
             number(one.error().map(signed_percent).unwrap_or_default()),
             held,
             of,
+            number(times(one.reach)),
+            number(short(one.parameters)),
+            number(short(one.tokens)),
+            number(power(one.flops, 3)),
+            word(&one.source),
+            word(&one.unit),
+            word(date(one.time)),
         ];
         Row { cells, anchor: Some(one.anchor()) }
     };
@@ -146,7 +167,14 @@ fn held_by(level: u32) -> String {
 fn hashes(predictions: &[Foretold]) -> Element {
     let rows = predictions.iter().flat_map(|one| {
         let row = |id: u64, what: &str, time: u64, version: &str, hash: &str| -> Row {
-            vec![number(id.to_string()), word(what), word(date(time)), word(version), word(hash).class("hash")].into()
+            vec![
+                number(id.to_string()),
+                word(what),
+                word(date(time)),
+                word(version),
+                word(hash).class("hash"),
+            ]
+            .into()
         };
         let outcome = one.outcome.as_ref();
         let outcome = outcome.map(|it| row(it.id, &format!("outcome of {}", one.id), it.time, "", &it.hash));

@@ -224,7 +224,8 @@ fn lines(run: &record::Run, name: &str) -> Result<(Vec<record::Line>, String)> {
     let lines = whole.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
     let parse = |(number, line): (usize, &[u8])| {
         let what = |e| format!("line {}: {e}", number + 1);
-        serde_json::from_slice(line).map_err(|e| Error::Damaged { path: run.path().join(name), what: what(e) })
+        serde_json::from_slice(line)
+            .map_err(|e| Error::Damaged { path: run.path().join(name), what: what(e) })
     };
     Ok((lines.map(parse).collect::<Result<_>>()?, hash))
 }
@@ -294,7 +295,9 @@ mod tests {
         assert!(said("no\n", "").contains("metrics.jsonl: line 1"));
         let line = |rest: &str| format!("{{\"id\":\"a\",\"bucket\":1,{rest}}}\n");
         assert!(said("", &line("\"probability\":2,\"correct\":true")).contains("a probability of 2"));
-        assert!(said("", &line("\"probability\":1")).contains("questions-world.jsonl: line 1: missing field"));
+        assert!(
+            said("", &line("\"probability\":1")).contains("questions-world.jsonl: line 1: missing field")
+        );
         let empty = tempfile::tempdir().unwrap();
         assert!(Run::read(empty.path(), "x", None).unwrap_err().to_string().contains("no run.toml"));
     }

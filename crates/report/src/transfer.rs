@@ -127,7 +127,8 @@ impl Transfer {
 
 /// The section; left out where no transfer was measured.
 pub(crate) fn section(page: &Page) -> Option<Element> {
-    let all = page.report.transfers.iter().flat_map(|(name, transfer)| shown(name, transfer)).collect::<Vec<_>>();
+    let all =
+        page.report.transfers.iter().flat_map(|(name, transfer)| shown(name, transfer)).collect::<Vec<_>>();
     (!all.is_empty()).then(|| page.section("transfer", "Transfer across sizes").all(all))
 }
 
@@ -144,7 +145,7 @@ fn shown(name: &str, transfer: &Transfer) -> Vec<Element> {
                 word(verdict).class(class),
                 number(digits(check.value, 3)),
                 number(digits(check.bound, 3)),
-                word(&check.text),
+                word(&check.text).class("long"),
             ]
             .into()
         };
@@ -200,7 +201,8 @@ fn coordinates(transfer: &Transfer, kind: Kind, what: &str, about: &str) -> Opti
             labels.drain(1..labels.len() - 1);
         }
         plot.beside(&labels);
-        let says = format!("Root mean square of {layer} against {what}, a line for each of {} steps.", steps.len());
+        let says =
+            format!("Root mean square of {layer} against {what}, a line for each of {} steps.", steps.len());
         ((*layer).to_string(), plot.svg(&says))
     };
     let text = format!(
@@ -209,7 +211,13 @@ fn coordinates(transfer: &Transfer, kind: Kind, what: &str, about: &str) -> Opti
     );
     let heads = ["layer", "#size", "#step", "#root mean square"];
     let row = |one: &&Coordinate| -> Row {
-        vec![word(&one.layer), number(digits(one.size, 4)), number(one.step.to_string()), number(digits(one.value, 4))].into()
+        vec![
+            word(&one.layer),
+            number(digits(one.size, 4)),
+            number(one.step.to_string()),
+            number(digits(one.value, 4)),
+        ]
+        .into()
     };
     let heading = format!("Coordinate check over {what} ({about})");
     let numbers = table(&heading, &heads, all.iter().map(row));
@@ -250,10 +258,14 @@ fn sweeps(transfer: &Transfer, setting: &str, about: &str) -> Option<Element> {
     let heading = format!("Loss against {setting} ({about})");
     let text = "A line is a size of model, the mean of its seeds; a diamond is its best setting with the interval. Where the setting \
                 carries over, the diamonds stand above each other.";
-    let diverged: usize = all.iter().flat_map(|sweep| &sweep.points).filter(|point| point.loss.is_none()).count();
+    let diverged: usize =
+        all.iter().flat_map(|sweep| &sweep.points).filter(|point| point.loss.is_none()).count();
     let text = match diverged {
         0 => text.to_string(),
-        _ => format!("{text} {} and stand in the table alone.", count(diverged, "run diverged", "runs diverged")),
+        _ => format!(
+            "{text} {} and stand in the table alone.",
+            count(diverged, "run diverged", "runs diverged")
+        ),
     };
     let signs = keys([key("dot", "s3", "a seed"), key("diamond", "outcome", "best setting")]);
     let caption = el("div").with(paragraph(text)).with(signs);
@@ -273,7 +285,10 @@ fn sweeps(transfer: &Transfer, setting: &str, about: &str) -> Option<Element> {
     });
     let best = |sweep: &&Sweep| -> Option<Row> {
         let ends = sweep.lo.zip(sweep.hi).map(|(lo, hi)| format!("{} to {}", digits(lo, 3), digits(hi, 3)));
-        Some(vec![word(sweep.label()), number(digits(sweep.optimum?, 3)), number(ends.unwrap_or_default())].into())
+        Some(
+            vec![word(sweep.label()), number(digits(sweep.optimum?, 3)), number(ends.unwrap_or_default())]
+                .into(),
+        )
     };
     let best = table("Best settings", &["model", "#best setting", "#interval"], all.iter().filter_map(best));
     let numbers = el("div").with(best).with(table(&heading, &heads, rows));
@@ -283,7 +298,8 @@ fn sweeps(transfer: &Transfer, setting: &str, about: &str) -> Option<Element> {
 fn draw(all: &[&Sweep], means: &[Vec<(f64, f64)>], setting: &str, size: Size) -> Element {
     let (across, up) = size.marks();
     let xs = all.iter().flat_map(|sweep| sweep.points.iter().map(|point| point.x));
-    let xs: Vec<f64> = xs.chain(all.iter().flat_map(|sweep| [sweep.optimum, sweep.lo, sweep.hi]).flatten()).collect();
+    let xs: Vec<f64> =
+        xs.chain(all.iter().flat_map(|sweep| [sweep.optimum, sweep.lo, sweep.hi]).flatten()).collect();
     let x = match xs.iter().all(|x| *x > 0.0) {
         true => Axis::log(xs, across),
         false => Axis::linear(xs, across),
@@ -298,7 +314,13 @@ fn draw(all: &[&Sweep], means: &[Vec<(f64, f64)>], setting: &str, size: Size) ->
         plot.line(means, &class, &About::default());
         for point in &sweep.points {
             if let Some(loss) = point.loss {
-                let title = format!("{}, {setting} {}, seed {}: {}", labels[&i], digits(point.x, 3), point.seed, digits(loss, 5));
+                let title = format!(
+                    "{}, {setting} {}, seed {}: {}",
+                    labels[&i],
+                    digits(point.x, 3),
+                    point.seed,
+                    digits(loss, 5)
+                );
                 plot.point(point.x, loss, Shape::Dot(2.0), &class, &About { title, anchor: None });
             }
         }
@@ -310,7 +332,9 @@ fn draw(all: &[&Sweep], means: &[Vec<(f64, f64)>], setting: &str, size: Size) ->
             let title = format!("{}: best {setting} {}", labels[&i], digits(optimum, 3));
             plot.point(optimum, least, Shape::Diamond, &class, &About { title, anchor: None });
         }
-        beside.extend(means.last().map(|(_, y)| (*y, labels[&i].chars().take(12).collect(), format!("said {class}"))));
+        beside.extend(
+            means.last().map(|(_, y)| (*y, labels[&i].chars().take(12).collect(), format!("said {class}"))),
+        );
     }
     plot.beside(&beside);
     let sizes = count(all.len(), "size", "sizes");
@@ -343,8 +367,20 @@ mod tests {
     fn what_is_written_is_read() {
         let transfer = Transfer {
             parametrisation: "mup".into(),
-            checks: vec![Check { name: "a".into(), passed: true, value: 1.0, bound: 2.0, text: String::new() }],
-            coordinates: vec![Coordinate { kind: Kind::Depth, size: 2.0, step: 1, layer: "l".into(), value: 0.5 }],
+            checks: vec![Check {
+                name: "a".into(),
+                passed: true,
+                value: 1.0,
+                bound: 2.0,
+                text: String::new(),
+            }],
+            coordinates: vec![Coordinate {
+                kind: Kind::Depth,
+                size: 2.0,
+                step: 1,
+                layer: "l".into(),
+                value: 0.5,
+            }],
             sweeps: vec![Sweep {
                 name: "rate".into(),
                 size: 1e4,
@@ -362,8 +398,18 @@ mod tests {
     #[test]
     fn seeds_are_averaged() {
         let point = |x: f64, loss: Option<f64>| Point { x, loss, seed: 1 };
-        let points = vec![point(2.0, Some(4.0)), point(1.0, Some(3.0)), point(2.0, Some(5.0)), point(2.0, None)];
-        let sweep = Sweep { name: "rate".into(), size: 1.0, width: None, layers: None, points, optimum: None, lo: None, hi: None };
+        let points =
+            vec![point(2.0, Some(4.0)), point(1.0, Some(3.0)), point(2.0, Some(5.0)), point(2.0, None)];
+        let sweep = Sweep {
+            name: "rate".into(),
+            size: 1.0,
+            width: None,
+            layers: None,
+            points,
+            optimum: None,
+            lo: None,
+            hi: None,
+        };
         assert_eq!(sweep.means(), [(1.0, 3.0), (2.0, 4.5)]);
     }
 }

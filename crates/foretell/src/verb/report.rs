@@ -67,7 +67,11 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     let mut report = found.report;
     report.version = machine::version();
     report.ledger = ledger(options)?;
-    if report.ladders.is_empty() && report.runs.is_empty() && report.transfers.is_empty() && report.ledger.is_none() {
+    if report.ladders.is_empty()
+        && report.runs.is_empty()
+        && report.transfers.is_empty()
+        && report.ledger.is_none()
+    {
         return Err(anyhow!(
             "there is nothing to report: no ladder, run, transfer folder or registry was found; name their folders"
         )
@@ -191,8 +195,7 @@ impl Found {
 
     /// Whether a place is read for the first time.
     fn first(&mut self, folder: &Path) -> Result<bool, Failure> {
-        let path =
-            fs::canonicalize(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        let path = fs::canonicalize(folder).with_context(|| format!("cannot read {}", folder.display()))?;
         Ok(self.seen.insert(path))
     }
 
