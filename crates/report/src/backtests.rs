@@ -60,7 +60,7 @@ fn caption(hidden: &[Hidden]) -> Element {
     let text = format!(
         "The dearest rungs are hidden in turn and foretold from the cheap ones. Bars are 90 % intervals, so they should cross \
          the line at zero nine times in ten. For what is still to come, these back-tests make intervals {} times as wide.",
-        digits(widening(&tests), 3)
+        digits(widening(&tests), 2)
     );
     let signs =
         [key("dot", "rung", "foretold, interval held"), key("dot", "outcome", "foretold, interval missed")];

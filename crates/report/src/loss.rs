@@ -111,7 +111,7 @@ impl<'a> Scene<'a> {
             signs.push(key("diamond", "outcome", "came out"));
         }
         if !self.loose().is_empty() {
-            signs.push(key("diamond", "other", "other run"));
+            signs.push(key("diamond", "other", "run beside the ladder, not fitted"));
         }
         el("div").with(paragraph(text)).with(keys(signs))
     }

@@ -58,7 +58,9 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     ours(&options.out)?;
     let mut found = Found::default();
     match options.folders.is_empty() {
-        true => found.look(Path::new("."), DEPTH)?,
+        true => {
+            found.look(Path::new("."), DEPTH)?;
+        }
         false => options.folders.iter().try_for_each(|folder| found.named(folder))?,
     }
     if let Some(folder) = &options.transfer {
@@ -153,28 +155,25 @@ impl Found {
         if !fs::metadata(folder).with_context(|| format!("cannot read {place}"))?.is_dir() {
             return Err(anyhow!("{place} is no folder; give a ladder, a run, or a folder with some").into());
         }
-        let before = self.seen.len();
-        self.look(folder, DEPTH)?;
-        let known = fs::canonicalize(folder).is_ok_and(|path| self.seen.contains(&path));
-        match self.seen.len() > before || known {
+        match self.look(folder, DEPTH)? {
             true => Ok(()),
             false => Err(anyhow!("{place} holds no ladder, no run and no transfer.json").into()),
         }
     }
 
-    /// Adds what a folder is, or what lies in it.
-    fn look(&mut self, folder: &Path, depth: usize) -> Result<(), Failure> {
+    /// Adds what a folder is, or what lies in it; says whether there was anything.
+    fn look(&mut self, folder: &Path, depth: usize) -> Result<bool, Failure> {
         if folder.join("ladder.toml").is_file() {
-            return self.ladder(folder);
+            return self.ladder(folder).map(|()| true);
         }
         if folder.join("run.toml").is_file() {
-            return self.run(folder);
+            return self.run(folder).map(|()| true);
         }
         if folder.join("transfer.json").is_file() {
-            return self.transfer(folder);
+            return self.transfer(folder).map(|()| true);
         }
         if depth == 0 {
-            return Ok(());
+            return Ok(false);
         }
         let about = || format!("cannot read {}", folder.display());
         let mut folders = Vec::new();
@@ -187,10 +186,11 @@ impl Found {
             }
         }
         folders.sort();
-        folders.iter().try_for_each(|folder| {
-            let folder = folder.strip_prefix(".").unwrap_or(folder);
-            self.look(folder, depth - 1)
-        })
+        let mut any = false;
+        for folder in folders {
+            any |= self.look(folder.strip_prefix(".").unwrap_or(&folder), depth - 1)?;
+        }
+        Ok(any)
     }
 
     /// Whether a place is read for the first time.

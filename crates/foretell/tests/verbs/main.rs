@@ -13,6 +13,7 @@ mod ladder;
 mod plan;
 mod predict;
 mod quickstart;
+mod report;
 mod resume;
 mod same_bits;
 mod sample;
