@@ -77,6 +77,8 @@ pub enum Verb {
     Predict(verb::predict::Options),
     /// Hold predictions against their outcomes
     Verify(verb::verify::Options),
+    /// Everything that is recorded, as one HTML page
+    Report(verb::report::Options),
     /// Measure this machine and this program
     #[command(subcommand, after_help = "Example:\n  foretell bench step --size S --threads 1")]
     Bench(verb::bench::Verb),

@@ -65,6 +65,7 @@ fn run(arguments: Arguments, settings: settings::Settings) -> Result<(), Failure
         Verb::Export(options) => verb::export::run(options, common),
         Verb::Predict(options) => verb::predict::run(options, common),
         Verb::Verify(options) => verb::verify::run(options, common),
+        Verb::Report(options) => verb::report::run(options, common),
         Verb::Bench(verb) => verb::bench::run(verb, common),
         Verb::Completions(options) => verb::completions::run(options),
     }

@@ -9,6 +9,7 @@ pub mod ladder;
 pub mod plan;
 pub mod predict;
 pub mod quickstart;
+pub mod report;
 pub mod resume;
 pub mod sample;
 pub mod score;

@@ -14,6 +14,7 @@ mod plan;
 mod predict;
 mod quickstart;
 mod registered;
+mod report;
 mod resume;
 mod same_bits;
 mod sample;
