@@ -13,6 +13,7 @@ mod memory;
 mod output;
 mod progress;
 mod runs;
+mod sets;
 mod settings;
 mod signals;
 mod verb;
