@@ -15,6 +15,7 @@ use record::Run as RunFolder;
 use scaling::Run;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use train::FurtherSet;
 
 /// `ladder.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Ladder {
     pub data_hash: String,
     /// What is held out.
     pub eval_hash: String,
+    /// What every rung is scored on at its end, beyond what is held out.
+    #[serde(default)]
+    pub sets: Vec<FurtherSet>,
     /// From the cheapest to the dearest.
     pub rungs: Vec<RungPlan>,
 }

@@ -19,6 +19,7 @@ mod prediction;
 mod progress;
 mod reached;
 mod runs;
+mod sets;
 mod settings;
 mod signals;
 mod target;

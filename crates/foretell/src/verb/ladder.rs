@@ -4,10 +4,12 @@ use crate::arguments::Common;
 use crate::ladder::{Finished, Ladder, RungPlan};
 use crate::next_rung::NextRungs;
 use crate::progress::Progress;
+use crate::sets::{self, Loaded};
 use crate::settings::Settings;
 use crate::{Failure, machine, output, signals};
 use anyhow::{Context, anyhow};
 use data::Dataset;
+use engine::{CpuDevice, Store};
 use plan::ladder::{Design, Rung};
 use plan::{Adjust, Corpus, Plan, Probe, Request};
 use record::{Files, RunWriter};
@@ -17,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
-use train::{Events, Session, StepLine, TrainConfig};
+use train::{Events, FurtherSet, Session, SetScores, StepLine, TrainConfig};
 
 /// What to do with a ladder.
 #[derive(clap::Subcommand, Debug)]
@@ -52,6 +54,10 @@ pub struct Run {
     /// Seeds of the cheaper half of the rungs
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub seeds: u64,
+    /// Score every finished rung on a further set: text (a file, folder or glob) or a file of questions; may be
+    /// given several times
+    #[arg(long, value_name = "NAME=PATH")]
+    pub score: Vec<String>,
     /// Of n parts of the rungs run only the k-th: for job arrays
     #[arg(long, value_name = "K/N")]
     pub rung: Option<String>,
@@ -92,6 +98,7 @@ pub fn run(verb: &Verb, common: &Common, settings: &Settings) -> Result<(), Fail
 #[derive(Debug)]
 struct Shared<'a> {
     fields: &'a [(String, String)],
+    sets: &'a [FurtherSet],
     seed: u64,
 }
 
@@ -99,6 +106,7 @@ impl Adjust for Shared<'_> {
     fn adjust(&self, mut config: TrainConfig) -> plan::Result<TrainConfig> {
         config.seed = self.seed;
         config.samples.prompts.clear();
+        config.evaluation.sets = self.sets.to_vec();
         super::plan::set_fields(&config, self.fields)
     }
 }
@@ -118,7 +126,8 @@ fn climb(options: &Run, common: &Common, settings: &Settings) -> Result<(), Fail
         None => ladder.rungs.iter().collect(),
         Some((k, n)) => ladder.rungs.iter().skip(k - 1).step_by(n).collect(),
     };
-    let stopped = run_all(options, &dataset, &mine, common)?;
+    let sets = sets::load(&ladder.sets, dataset.tokenizer())?;
+    let stopped = run_all(options, Texts { dataset: &dataset, sets: &sets }, &mine, common)?;
     let (finished, others) = ladder.finished(&options.out)?;
     let summary =
         serde_json::json!({"ladder": options.out, "rungs": ladder.rungs.len(), "done": finished.len()});
@@ -171,6 +180,15 @@ fn begun(options: &Run, dataset: &Dataset, settings: &Settings) -> Result<Ladder
             anyhow!("{}: is not the data that {place} was designed for", options.data.display()).into()
         );
     }
+    let asked = sets::resolve(&options.score, dataset.tokenizer())?;
+    let same =
+        |set: &FurtherSet| ladder.sets.iter().any(|own| (&own.name, &own.hash) == (&set.name, &set.hash));
+    if let Some(other) = asked.iter().find(|set| !same(set)) {
+        return Err(Failure::Usage(format!(
+            "--score {}={}: {place} was designed without it; choose another --out",
+            other.name, other.path
+        )));
+    }
     Ok(ladder)
 }
 
@@ -180,13 +198,14 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
     let corpus = Corpus::of(dataset);
     let (rungs, notes) = design.rungs(corpus.vocab).map_err(Failure::of_plan)?;
     notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let sets = sets::resolve(&options.score, dataset.tokenizer())?;
     let device = machine::device_of(common, 1)?;
     let probe = Probe::measure(&device)?;
     let mut progress = Progress::new("design", rungs.len() as u64, common.quiet || common.json);
     let (mut planned, mut plans) = (Vec::new(), Vec::new());
     for (count, rung) in (1..).zip(&rungs) {
         let Plan { parameters, tokens, flops, seconds, mut config, .. } =
-            plan_rung(rung, &corpus, settings, &probe, &device)?;
+            plan_rung(rung, &corpus, settings, &sets, &probe, &device)?;
         config.origin.version = machine::version();
         config.machine.threads = 1;
         plans.push((Ladder::plan(&options.out, &rung.name), config.to_toml()?));
@@ -202,6 +221,7 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
         data: options.data.clone(),
         data_hash: corpus.data.hash.clone(),
         eval_hash: corpus.data.eval_hash.clone(),
+        sets,
         rungs: planned,
     };
     if !options.dry_run {
@@ -229,12 +249,13 @@ pub fn plan_rung(
     rung: &Rung,
     corpus: &Corpus,
     settings: &Settings,
+    sets: &[FurtherSet],
     probe: &Probe,
-    device: &engine::CpuDevice,
+    device: &CpuDevice,
 ) -> Result<Plan, Failure> {
     let mut fixed = rung.settings();
     let fields = super::plan::apply(settings, &mut fixed)?;
-    let adjust = Shared { fields: &fields, seed: rung.seed };
+    let adjust = Shared { fields: &fields, sets, seed: rung.seed };
     let available = crate::memory::available();
     let request = Request { budget: rung.budget(), settings: &fixed, corpus, adjust: &adjust, available };
     Plan::make(&request, probe, device).map_err(Failure::of_plan)
@@ -271,6 +292,13 @@ fn bill(options: &Run, ladder: &Ladder, common: &Common) -> Result<(), Failure> 
     Ok(())
 }
 
+/// What the rungs are trained and scored on.
+#[derive(Clone, Copy)]
+struct Texts<'a> {
+    dataset: &'a Dataset,
+    sets: &'a [Loaded],
+}
+
 /// What a worker tells.
 enum Told {
     /// FLOP of a step.
@@ -282,6 +310,9 @@ enum Told {
 struct Teller<'a> {
     tell: &'a mpsc::Sender<Told>,
     flops: f64,
+    sets: &'a [Loaded],
+    config: &'a TrainConfig,
+    device: &'a CpuDevice,
 }
 
 impl Events for Teller<'_> {
@@ -290,10 +321,14 @@ impl Events for Teller<'_> {
         let _ = self.tell.send(Told::Spent(line.flops - self.flops));
         self.flops = line.flops;
     }
+
+    fn scores(&mut self, step: u64, params: &Store) -> train::Result<Vec<SetScores>> {
+        sets::score(self.sets, self.config, self.device, step, params)
+    }
 }
 
 /// Runs the rungs that are not done, one a core; says whether it was asked to stop.
-fn run_all(options: &Run, dataset: &Dataset, rungs: &[&RungPlan], common: &Common) -> Result<bool, Failure> {
+fn run_all(options: &Run, texts: Texts<'_>, rungs: &[&RungPlan], common: &Common) -> Result<bool, Failure> {
     let stop = signals::stop()?;
     let failed = AtomicBool::new(false);
     let next = AtomicUsize::new(0);
@@ -311,7 +346,7 @@ fn run_all(options: &Run, dataset: &Dataset, rungs: &[&RungPlan], common: &Commo
                 let stopping = || signals::stopping(stop) || failed.load(Ordering::Relaxed);
                 while let Some(rung) = rungs.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !stopping())
                 {
-                    let ended = run_rung(options, dataset, rung, common, peak, &stopping, &tell);
+                    let ended = run_rung(options, texts, rung, common, peak, &stopping, &tell);
                     if ended.is_err() {
                         failed.store(true, Ordering::Relaxed);
                     }
@@ -344,7 +379,7 @@ fn run_all(options: &Run, dataset: &Dataset, rungs: &[&RungPlan], common: &Commo
 /// Runs a rung to its end, from where it stands; false if it was stopped or is being written by another process.
 fn run_rung(
     options: &Run,
-    dataset: &Dataset,
+    texts: Texts<'_>,
     rung: &RungPlan,
     common: &Common,
     peak: f64,
@@ -370,9 +405,18 @@ fn run_rung(
         return Ok(true);
     }
     let device = machine::device_of(common, 1)?;
-    let session =
-        Session { config: &config, dataset, writer: &writer, devices: &[device], peak, initial: None, stop };
-    let outcome = train::train(&session, &mut Teller { tell, flops: 0.0 })?;
+    let mut teller = Teller { tell, flops: 0.0, sets: texts.sets, config: &config, device: &device };
+    let devices = std::slice::from_ref(&device);
+    let session = Session {
+        config: &config,
+        dataset: texts.dataset,
+        writer: &writer,
+        devices,
+        peak,
+        initial: None,
+        stop,
+    };
+    let outcome = train::train(&session, &mut teller)?;
     Ok(outcome.done)
 }
 

@@ -19,6 +19,7 @@ mod resume;
 mod same_bits;
 mod sample;
 mod score;
+mod sets;
 mod settings;
 mod signals;
 mod train;
