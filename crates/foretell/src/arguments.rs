@@ -67,6 +67,8 @@ pub enum Verb {
     Score(verb::score::Options),
     /// Write a model as GGUF or safetensors
     Export(verb::export::Options),
+    /// Is training predictable here? Coordinate check and transfer of settings, as a test that can fail
+    Transfer(verb::transfer::Options),
     /// Small runs, and the laws that they follow
     #[command(
         subcommand,

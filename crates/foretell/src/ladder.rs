@@ -7,7 +7,7 @@
 //!         laws.json            written by `ladder fit`
 //! ```
 
-use crate::Failure;
+use crate::{Failure, fleet};
 use crate::reached::Reached;
 use anyhow::{Context, anyhow};
 use plan::ladder::Design;
@@ -92,21 +92,11 @@ impl Ladder {
         Ok(toml::from_str(&text).map_err(|e| anyhow!("{}: {}", file.display(), e.to_string().trim_end()))?)
     }
 
-    /// The folder of a rung.
-    pub fn rung(path: &Path, name: &str) -> PathBuf {
-        path.join("rungs").join(name)
-    }
-
-    /// The configuration of a rung that is not begun.
-    pub fn plan(path: &Path, name: &str) -> PathBuf {
-        path.join("plans").join(format!("{name}.toml"))
-    }
-
     /// What the finished rungs reached, and the names of the others.
     pub fn finished(&self, path: &Path) -> Result<(Vec<Finished>, Vec<String>), Failure> {
         let (mut finished, mut others) = (Vec::new(), Vec::new());
         for rung in &self.rungs {
-            let folder = Ladder::rung(path, &rung.name);
+            let folder = fleet::run_folder(path, &rung.name);
             let done = RunFolder::open(&folder).ok().filter(RunFolder::done);
             let Some(run) = done else {
                 others.push(rung.name.clone());

@@ -7,6 +7,7 @@ mod answer;
 mod arguments;
 mod checkpoint;
 mod failure;
+mod fleet;
 mod input;
 mod known;
 mod ladder;
@@ -23,6 +24,7 @@ mod sets;
 mod settings;
 mod signals;
 mod target;
+mod trials;
 mod verb;
 
 use arguments::{Arguments, Verb};

@@ -138,19 +138,7 @@ impl Rung {
 
     /// What a plan fixes for it: its shape, and one evaluation, at the end.
     pub fn settings(&self) -> Settings {
-        let Shape { width, layers, heads, kv_heads, head_dim, ffn, seq, tied, .. } = self.shape;
-        Settings {
-            width: Some(width),
-            layers: Some(layers),
-            heads: Some(heads),
-            kv_heads: Some(kv_heads),
-            head_dim: Some(head_dim),
-            ffn: Some(ffn),
-            seq: Some(seq),
-            tied: Some(tied),
-            evals: Some(1),
-            ..Settings::default()
-        }
+        Settings { evals: Some(1), ..self.shape.settings() }
     }
 }
 

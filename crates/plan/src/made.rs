@@ -144,6 +144,12 @@ struct Candidate {
     rows: Option<usize>,
 }
 
+/// The configuration of a run of a shape over some tokens, by the rules and the request's settings; nothing is timed.
+pub fn configure(request: &Request<'_>, shape: Shape, tokens: f64) -> Result<TrainConfig> {
+    request.settings.check()?;
+    configuration(request, &Candidate { shape, tokens, rows: None })
+}
+
 impl Plan {
     /// Resolves a request. The steps of the chosen shape are timed for about a second.
     pub fn make(request: &Request<'_>, probe: &Probe, device: &CpuDevice) -> Result<Plan> {
@@ -320,13 +326,13 @@ fn configuration(request: &Request<'_>, candidate: &Candidate) -> Result<TrainCo
         });
     }
     let steps = settings.steps.unwrap_or((wanted as u64).max(1));
-    let flops = shape.flops_per_token() * steps as f64 * step_tokens;
     let warmup_steps = settings.warmup_steps.unwrap_or_else(|| rules::warmup_steps(steps));
     let mut config = step_config(shape, rows, micro_rows)?;
     config.steps = steps;
+    config.optimiser.decay = rules::DECAY as f32;
     config.schedule = Schedule {
         kind: ScheduleKind::Linear,
-        peak: settings.learning_rate.unwrap_or_else(|| rules::learning_rate(flops, step_tokens)),
+        peak: settings.learning_rate.unwrap_or_else(|| rules::learning_rate(steps as f64 * step_tokens, step_tokens)),
         warmup_steps,
         decay_steps: 0,
         last: 0.0,

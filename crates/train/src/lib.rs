@@ -8,6 +8,7 @@
 
 mod checkpoint;
 mod config;
+mod coordinates;
 mod error;
 mod evaluate;
 mod events;
@@ -23,6 +24,7 @@ pub use config::{
     Checkpoints, DataConfig, Evaluation, Foretold, FurtherSet, Machine, NonFinite, OptimiserConfig, Origin, Samples,
     SetKind, TrainConfig,
 };
+pub use coordinates::{Change, coordinates};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluator, Held};
 pub use events::{EvalLine, Events, Quiet, SampleLine, SetScores, StepLine};

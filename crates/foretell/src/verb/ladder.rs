@@ -1,25 +1,23 @@
 //! `ladder run`: the small runs. `ladder fit`: the laws that they follow.
 
 use crate::arguments::Common;
+use crate::fleet::{self, Ended, Fleet, Member};
 use crate::ladder::{Finished, Ladder, RungPlan};
 use crate::next_rung::NextRungs;
 use crate::progress::Progress;
-use crate::sets::{self, Loaded};
+use crate::sets;
 use crate::settings::Settings;
-use crate::{Failure, machine, output, signals};
+use crate::{Failure, machine, output};
 use anyhow::{Context, anyhow};
 use data::Dataset;
-use engine::{CpuDevice, Store};
+use engine::CpuDevice;
 use plan::ladder::{Design, Rung};
 use plan::{Adjust, Corpus, Plan, Probe, Request};
-use record::{Files, RunWriter};
+use record::Files;
 use serde::Serialize;
 use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::time::Duration;
-use train::{Events, FurtherSet, Session, SetScores, StepLine, TrainConfig};
+use std::path::PathBuf;
+use train::{FurtherSet, TrainConfig};
 
 /// What to do with a ladder.
 #[derive(clap::Subcommand, Debug)]
@@ -122,12 +120,16 @@ fn climb(options: &Run, common: &Common, settings: &Settings) -> Result<(), Fail
     if options.dry_run {
         return Ok(());
     }
-    let mine: Vec<&RungPlan> = match part {
-        None => ladder.rungs.iter().collect(),
-        Some((k, n)) => ladder.rungs.iter().skip(k - 1).step_by(n).collect(),
-    };
+    let (skip, step) = part.map_or((0, 1), |(k, n)| (k - 1, n));
+    let member = |rung: &RungPlan| Member { name: rung.name.clone(), flops: rung.flops };
+    let mine: Vec<Member> = ladder.rungs.iter().skip(skip).step_by(step).map(member).collect();
     let sets = sets::load(&ladder.sets, dataset.tokenizer())?;
-    let stopped = run_all(options, Texts { dataset: &dataset, sets: &sets }, &mine, common)?;
+    let fleet =
+        Fleet { folder: &options.out, name: "ladder", dataset: &dataset, sets: &sets, weights: true };
+    let Ended { stopped, diverged } = fleet.run(&mine, common)?;
+    if let Some(name) = diverged.first() {
+        return Err(anyhow!("rung {name}: its loss is no number; a lower rate may help (--set learning_rate)").into());
+    }
     let (finished, others) = ladder.finished(&options.out)?;
     let summary =
         serde_json::json!({"ladder": options.out, "rungs": ladder.rungs.len(), "done": finished.len()});
@@ -208,7 +210,7 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
             plan_rung(rung, &corpus, settings, &sets, &probe, &device)?;
         config.origin.version = machine::version();
         config.machine.threads = 1;
-        plans.push((Ladder::plan(&options.out, &rung.name), config.to_toml()?));
+        plans.push((fleet::plan_file(&options.out, &rung.name), config.to_toml()?));
         let (name, seed, seconds) = (rung.name.clone(), rung.seed, seconds.total);
         planned.push(RungPlan { name, parameters, tokens, flops, steps: config.steps, seconds, seed });
         progress.show(count, || "rungs planned".into());
@@ -290,152 +292,6 @@ fn bill(options: &Run, ladder: &Ladder, common: &Common) -> Result<(), Failure> 
     }
     eprintln!("  together {flops:.2e} FLOP, about {:.0} s, {workers} at a time", seconds / workers as f64);
     Ok(())
-}
-
-/// What the rungs are trained and scored on.
-#[derive(Clone, Copy)]
-struct Texts<'a> {
-    dataset: &'a Dataset,
-    sets: &'a [Loaded],
-}
-
-/// What a worker tells.
-enum Told {
-    /// FLOP of a step.
-    Spent(f64),
-    /// A rung that is done, or why not.
-    Ended(String, Result<bool, Failure>),
-}
-
-struct Teller<'a> {
-    tell: &'a mpsc::Sender<Told>,
-    flops: f64,
-    sets: &'a [Loaded],
-    config: &'a TrainConfig,
-    device: &'a CpuDevice,
-}
-
-impl Events for Teller<'_> {
-    fn step(&mut self, line: &StepLine) {
-        // Nobody listens any more only when the command is ending.
-        let _ = self.tell.send(Told::Spent(line.flops - self.flops));
-        self.flops = line.flops;
-    }
-
-    fn scores(&mut self, step: u64, params: &Store) -> train::Result<Vec<SetScores>> {
-        sets::score(self.sets, self.config, self.device, step, params)
-    }
-}
-
-/// Runs the rungs that are not done, one a core; says whether it was asked to stop.
-fn run_all(options: &Run, texts: Texts<'_>, rungs: &[&RungPlan], common: &Common) -> Result<bool, Failure> {
-    let stop = signals::stop()?;
-    let failed = AtomicBool::new(false);
-    let next = AtomicUsize::new(0);
-    let total: f64 = rungs.iter().map(|rung| rung.flops).sum();
-    let workers = machine::threads(common)?.min(rungs.len().max(1));
-    let peak = plan::peak(&machine::device_of(common, 1)?, Duration::from_millis(8));
-    let (tell, told) = mpsc::channel();
-    // Thousandths, for a bar counts in whole units.
-    let mut progress = Progress::new("ladder", 1000, common.quiet || common.json);
-    let mut first_failure = None;
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            let (tell, next, failed, stop) = (tell.clone(), &next, &failed, &stop);
-            scope.spawn(move || {
-                let stopping = || signals::stopping(stop) || failed.load(Ordering::Relaxed);
-                while let Some(rung) = rungs.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !stopping())
-                {
-                    let ended = run_rung(options, texts, rung, common, peak, &stopping, &tell);
-                    if ended.is_err() {
-                        failed.store(true, Ordering::Relaxed);
-                    }
-                    let _ = tell.send(Told::Ended(rung.name.clone(), ended));
-                }
-            });
-        }
-        drop(tell);
-        let (mut spent, mut done) = (0.0, 0);
-        for message in told {
-            match message {
-                Told::Spent(flops) => spent += flops,
-                Told::Ended(_, Ok(true)) => done += 1,
-                Told::Ended(name, Ok(false)) => progress.note(&format!("note: {name} is left as it is")),
-                Told::Ended(name, Err(error)) => first_failure = first_failure.take().or(Some((name, error))),
-            }
-            progress.show((1000.0 * spent / total) as u64, || {
-                format!("‰ of the FLOP, {done} of {} rungs", rungs.len())
-            });
-        }
-    });
-    progress.end();
-    match first_failure {
-        Some((name, Failure::Failed(error))) => Err(Failure::Failed(error.context(format!("rung {name}")))),
-        Some((_, other)) => Err(other),
-        None => Ok(signals::stopping(&stop)),
-    }
-}
-
-/// Runs a rung to its end, from where it stands; false if it was stopped or is being written by another process.
-fn run_rung(
-    options: &Run,
-    texts: Texts<'_>,
-    rung: &RungPlan,
-    common: &Common,
-    peak: f64,
-    stop: &(dyn Fn() -> bool + Sync),
-    tell: &mpsc::Sender<Told>,
-) -> Result<bool, Failure> {
-    let folder = Ladder::rung(&options.out, &rung.name);
-    let spent = |flops: f64| {
-        let _ = tell.send(Told::Spent(flops));
-    };
-    if record::Run::open(&folder).is_ok_and(|run| run.done()) {
-        spent(rung.flops);
-        return Ok(true);
-    }
-    let (config, writer) = match claim(options, rung, &folder) {
-        Ok(claimed) => claimed,
-        Err(Failure::Failed(error)) if is_locked(&error) => return Ok(false),
-        Err(other) => return Err(other),
-    };
-    // Another process may have ended it between the look and the lock.
-    if writer.run().done() {
-        spent(rung.flops);
-        return Ok(true);
-    }
-    let device = machine::device_of(common, 1)?;
-    let mut teller = Teller { tell, flops: 0.0, sets: texts.sets, config: &config, device: &device };
-    let devices = std::slice::from_ref(&device);
-    let session = Session {
-        config: &config,
-        dataset: texts.dataset,
-        writer: &writer,
-        devices,
-        peak,
-        initial: None,
-        stop,
-    };
-    let outcome = train::train(&session, &mut teller)?;
-    Ok(outcome.done)
-}
-
-/// A rung's configuration and its folder, locked.
-fn claim(options: &Run, rung: &RungPlan, folder: &Path) -> Result<(TrainConfig, RunWriter), Failure> {
-    if folder.join("run.toml").exists() {
-        let writer = RunWriter::open(folder, Files::new())?;
-        let config = TrainConfig::from_toml(&writer.run().config()?, &folder.join("run.toml"))?;
-        return Ok((config, writer));
-    }
-    let path = Ladder::plan(&options.out, &rung.name);
-    let text = std::fs::read_to_string(&path).map_err(|e| anyhow!("cannot read {}: {e}", path.display()))?;
-    let config = TrainConfig::from_toml(&text, &path)?;
-    let writer = RunWriter::create(folder, &text, Files::new())?;
-    Ok((config, writer))
-}
-
-fn is_locked(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(record::Error::Locked { .. }))
 }
 
 /// What `ladder fit` says and writes.

@@ -14,4 +14,5 @@ pub mod resume;
 pub mod sample;
 pub mod score;
 pub mod train;
+pub mod transfer;
 pub mod verify;

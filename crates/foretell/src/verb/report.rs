@@ -210,7 +210,7 @@ impl Found {
             ..report::Ladder::default()
         };
         for rung in &ladder.rungs {
-            let place = Ladder::rung(folder, &rung.name);
+            let place = crate::fleet::run_folder(folder, &rung.name);
             if !record::Run::open(&place).is_ok_and(|run| run.done()) {
                 read.unfinished.push(rung.name.clone());
                 continue;
