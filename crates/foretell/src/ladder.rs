@@ -8,12 +8,14 @@
 //! ```
 
 use crate::Failure;
+use crate::reached::Reached;
 use anyhow::{Context, anyhow};
 use plan::ladder::Design;
 use record::Run as RunFolder;
 use scaling::Run;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use train::FurtherSet;
 
 /// `ladder.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +33,9 @@ pub struct Ladder {
     pub data_hash: String,
     /// What is held out.
     pub eval_hash: String,
+    /// What every rung is scored on at its end, beyond what is held out.
+    #[serde(default)]
+    pub sets: Vec<FurtherSet>,
     /// From the cheapest to the dearest.
     pub rungs: Vec<RungPlan>,
 }
@@ -64,6 +69,8 @@ pub struct Finished {
     pub seed: u64,
     /// Held-out bits a byte against N, D and C.
     pub run: Run,
+    /// Held-out bits a word.
+    pub bits_per_word: f64,
     /// Hash of its metrics.
     pub hash: String,
 }
@@ -105,20 +112,16 @@ impl Ladder {
                 others.push(rung.name.clone());
                 continue;
             };
-            let metrics = run.metrics()?;
-            let last = |name: &str| metrics.iter().rev().find_map(|line| line.get(name)?.as_f64());
-            let missing = |name: &str| anyhow!("{}: no line of metrics.jsonl has '{name}'", folder.display());
-            let loss = last("val/bits_per_byte").ok_or_else(|| missing("val/bits_per_byte"))?;
-            let tokens = last("train/tokens").ok_or_else(|| missing("train/tokens"))?;
-            let flops = last("train/flops").ok_or_else(|| missing("train/flops"))?;
-            let bytes = std::fs::read(folder.join("metrics.jsonl"))?;
+            let reached = Reached::of(&run)?;
+            let Reached { tokens, flops, bits_per_byte: loss, .. } = reached;
             let run = Run { parameters: rung.parameters as f64, tokens, flops, loss };
             run.check().map_err(|error| anyhow!("{}: {error}", folder.display()))?;
             finished.push(Finished {
                 name: rung.name.clone(),
                 seed: rung.seed,
                 run,
-                hash: record::hash(&bytes),
+                bits_per_word: reached.bits_per_word,
+                hash: reached.hash,
             });
         }
         Ok((finished, others))

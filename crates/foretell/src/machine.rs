@@ -1,9 +1,11 @@
-//! The machine as options describe it.
+//! The machine as options describe it, and its clock.
 
 use crate::Failure;
 use crate::arguments::Common;
+use anyhow::anyhow;
 use engine::CpuDevice;
 use kernels::{Cpu, Isa};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Threads that the options ask for: all cores unless given.
 pub fn threads(common: &Common) -> Result<usize, Failure> {
@@ -22,11 +24,15 @@ pub fn device(common: &Common) -> Result<CpuDevice, Failure> {
 
 /// A device of so many threads.
 pub fn device_of(common: &Common, threads: usize) -> Result<CpuDevice, Failure> {
-    let isa = match &common.isa {
-        None => Isa::best(),
-        Some(name) => name.parse::<Isa>().map_err(|e| Failure::Usage(format!("--isa {name}: {e}")))?,
-    };
-    Ok(CpuDevice::new(Cpu::new(isa, threads)?))
+    Ok(CpuDevice::new(Cpu::new(isa(common)?, threads)?))
+}
+
+/// The instruction set that the options ask for: the best there is unless given.
+pub fn isa(common: &Common) -> Result<Isa, Failure> {
+    match &common.isa {
+        None => Ok(Isa::best()),
+        Some(name) => name.parse::<Isa>().map_err(|e| Failure::Usage(format!("--isa {name}: {e}"))),
+    }
 }
 
 /// Largest resident size of this process so far, in megabytes of 2²⁰ bytes as the peer counts them.
@@ -34,6 +40,12 @@ pub fn peak_rss_mb() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kb| kb / 1024.0)
+}
+
+/// Seconds since 1970.
+pub fn now() -> Result<u64, Failure> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Ok(since.map_err(|_| anyhow!("the clock stands before 1970; set it"))?.as_secs())
 }
 
 /// Version and commit.

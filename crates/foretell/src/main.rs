@@ -3,18 +3,26 @@
 // A program exports nothing; `pub` says what the other files of it use.
 #![allow(unreachable_pub)]
 
+mod answer;
 mod arguments;
 mod checkpoint;
 mod failure;
 mod input;
+mod known;
 mod ladder;
 mod machine;
 mod memory;
+mod next_rung;
+mod outcome;
 mod output;
+mod prediction;
 mod progress;
+mod reached;
 mod runs;
+mod sets;
 mod settings;
 mod signals;
+mod target;
 mod verb;
 
 use arguments::{Arguments, Verb};

@@ -349,6 +349,13 @@ fn evaluation_seconds(config: &TrainConfig, step: f64) -> f64 {
     step / 3.0 * config.evaluation.tokens as f64 / config.step_tokens() as f64
 }
 
+/// Seconds of scoring the further sets, at the end: text is read in windows that begin half a row apart.
+fn scoring_seconds(config: &TrainConfig, step: f64) -> f64 {
+    let times = |set: &train::FurtherSet| if set.kind == train::SetKind::Text { 2 } else { 1 };
+    let tokens: u64 = config.evaluation.sets.iter().map(|set| times(set) * set.tokens).sum();
+    step / 3.0 * tokens as f64 / config.step_tokens() as f64
+}
+
 /// Weights and two moments.
 fn checkpoint_bytes(config: &TrainConfig) -> usize {
     3 * 4 * config.model.parameters()
@@ -375,7 +382,7 @@ fn finish(
             round_down((rules::CHECKPOINT_SECONDS / step) as u64).clamp(1, config.steps);
     }
     let count = |every: u64| config.steps.div_ceil(every.max(1)) as f64;
-    let evaluation = once * count(config.evaluation.every);
+    let evaluation = once * count(config.evaluation.every) + scoring_seconds(&config, step);
     let checkpoint_bytes = checkpoint_bytes(&config);
     let saving = checkpoint_bytes as f64 / SAVING_RATE * count(config.checkpoints.every);
     let tokens = config.steps * config.step_tokens();

@@ -2,11 +2,14 @@
 
 use crate::arguments::Common;
 use crate::ladder::{Finished, Ladder, RungPlan};
+use crate::next_rung::NextRungs;
 use crate::progress::Progress;
+use crate::sets::{self, Loaded};
 use crate::settings::Settings;
 use crate::{Failure, machine, output, signals};
 use anyhow::{Context, anyhow};
 use data::Dataset;
+use engine::{CpuDevice, Store};
 use plan::ladder::{Design, Rung};
 use plan::{Adjust, Corpus, Plan, Probe, Request};
 use record::{Files, RunWriter};
@@ -16,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
-use train::{Events, Session, StepLine, TrainConfig};
+use train::{Events, FurtherSet, Session, SetScores, StepLine, TrainConfig};
 
 /// What to do with a ladder.
 #[derive(clap::Subcommand, Debug)]
@@ -51,6 +54,10 @@ pub struct Run {
     /// Seeds of the cheaper half of the rungs
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub seeds: u64,
+    /// Score every finished rung on a further set: text (a file, folder or glob) or a file of questions; may be
+    /// given several times
+    #[arg(long, value_name = "NAME=PATH")]
+    pub score: Vec<String>,
     /// Of n parts of the rungs run only the k-th: for job arrays
     #[arg(long, value_name = "K/N")]
     pub rung: Option<String>,
@@ -61,11 +68,19 @@ pub struct Run {
 
 /// Options of `ladder fit`.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  foretell ladder fit ladders/real")]
+#[command(after_help = "Examples:
+  foretell ladder fit ladders/real
+  foretell ladder fit ladders/real --next --target 1e14")]
 pub struct Fit {
     /// Folder of the ladder
     #[arg(value_name = "LADDER")]
     pub ladder: PathBuf,
+    /// Say which further rung would narrow the prediction of the target most
+    #[arg(long, requires = "target")]
+    pub next: bool,
+    /// The run to foretell: FLOP (1e14), or a size (N=1e6,D=2e7)
+    #[arg(long, value_name = "BUDGET", requires = "next")]
+    pub target: Option<String>,
 }
 
 /// Runs the verb.
@@ -83,6 +98,7 @@ pub fn run(verb: &Verb, common: &Common, settings: &Settings) -> Result<(), Fail
 #[derive(Debug)]
 struct Shared<'a> {
     fields: &'a [(String, String)],
+    sets: &'a [FurtherSet],
     seed: u64,
 }
 
@@ -90,6 +106,7 @@ impl Adjust for Shared<'_> {
     fn adjust(&self, mut config: TrainConfig) -> plan::Result<TrainConfig> {
         config.seed = self.seed;
         config.samples.prompts.clear();
+        config.evaluation.sets = self.sets.to_vec();
         super::plan::set_fields(&config, self.fields)
     }
 }
@@ -109,7 +126,8 @@ fn climb(options: &Run, common: &Common, settings: &Settings) -> Result<(), Fail
         None => ladder.rungs.iter().collect(),
         Some((k, n)) => ladder.rungs.iter().skip(k - 1).step_by(n).collect(),
     };
-    let stopped = run_all(options, &dataset, &mine, common)?;
+    let sets = sets::load(&ladder.sets, dataset.tokenizer())?;
+    let stopped = run_all(options, Texts { dataset: &dataset, sets: &sets }, &mine, common)?;
     let (finished, others) = ladder.finished(&options.out)?;
     let summary =
         serde_json::json!({"ladder": options.out, "rungs": ladder.rungs.len(), "done": finished.len()});
@@ -162,6 +180,15 @@ fn begun(options: &Run, dataset: &Dataset, settings: &Settings) -> Result<Ladder
             anyhow!("{}: is not the data that {place} was designed for", options.data.display()).into()
         );
     }
+    let asked = sets::resolve(&options.score, dataset.tokenizer())?;
+    let same =
+        |set: &FurtherSet| ladder.sets.iter().any(|own| (&own.name, &own.hash) == (&set.name, &set.hash));
+    if let Some(other) = asked.iter().find(|set| !same(set)) {
+        return Err(Failure::Usage(format!(
+            "--score {}={}: {place} was designed without it; choose another --out",
+            other.name, other.path
+        )));
+    }
     Ok(ladder)
 }
 
@@ -171,13 +198,14 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
     let corpus = Corpus::of(dataset);
     let (rungs, notes) = design.rungs(corpus.vocab).map_err(Failure::of_plan)?;
     notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let sets = sets::resolve(&options.score, dataset.tokenizer())?;
     let device = machine::device_of(common, 1)?;
     let probe = Probe::measure(&device)?;
     let mut progress = Progress::new("design", rungs.len() as u64, common.quiet || common.json);
     let (mut planned, mut plans) = (Vec::new(), Vec::new());
     for (count, rung) in (1..).zip(&rungs) {
         let Plan { parameters, tokens, flops, seconds, mut config, .. } =
-            plan_rung(rung, &corpus, settings, &probe, &device)?;
+            plan_rung(rung, &corpus, settings, &sets, &probe, &device)?;
         config.origin.version = machine::version();
         config.machine.threads = 1;
         plans.push((Ladder::plan(&options.out, &rung.name), config.to_toml()?));
@@ -193,6 +221,7 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
         data: options.data.clone(),
         data_hash: corpus.data.hash.clone(),
         eval_hash: corpus.data.eval_hash.clone(),
+        sets,
         rungs: planned,
     };
     if !options.dry_run {
@@ -215,16 +244,18 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
     Ok(ladder)
 }
 
-fn plan_rung(
+/// Plans a rung, or the run above them all.
+pub fn plan_rung(
     rung: &Rung,
     corpus: &Corpus,
     settings: &Settings,
+    sets: &[FurtherSet],
     probe: &Probe,
-    device: &engine::CpuDevice,
+    device: &CpuDevice,
 ) -> Result<Plan, Failure> {
     let mut fixed = rung.settings();
     let fields = super::plan::apply(settings, &mut fixed)?;
-    let adjust = Shared { fields: &fields, seed: rung.seed };
+    let adjust = Shared { fields: &fields, sets, seed: rung.seed };
     let available = crate::memory::available();
     let request = Request { budget: rung.budget(), settings: &fixed, corpus, adjust: &adjust, available };
     Plan::make(&request, probe, device).map_err(Failure::of_plan)
@@ -261,6 +292,13 @@ fn bill(options: &Run, ladder: &Ladder, common: &Common) -> Result<(), Failure> 
     Ok(())
 }
 
+/// What the rungs are trained and scored on.
+#[derive(Clone, Copy)]
+struct Texts<'a> {
+    dataset: &'a Dataset,
+    sets: &'a [Loaded],
+}
+
 /// What a worker tells.
 enum Told {
     /// FLOP of a step.
@@ -272,6 +310,9 @@ enum Told {
 struct Teller<'a> {
     tell: &'a mpsc::Sender<Told>,
     flops: f64,
+    sets: &'a [Loaded],
+    config: &'a TrainConfig,
+    device: &'a CpuDevice,
 }
 
 impl Events for Teller<'_> {
@@ -280,10 +321,14 @@ impl Events for Teller<'_> {
         let _ = self.tell.send(Told::Spent(line.flops - self.flops));
         self.flops = line.flops;
     }
+
+    fn scores(&mut self, step: u64, params: &Store) -> train::Result<Vec<SetScores>> {
+        sets::score(self.sets, self.config, self.device, step, params)
+    }
 }
 
 /// Runs the rungs that are not done, one a core; says whether it was asked to stop.
-fn run_all(options: &Run, dataset: &Dataset, rungs: &[&RungPlan], common: &Common) -> Result<bool, Failure> {
+fn run_all(options: &Run, texts: Texts<'_>, rungs: &[&RungPlan], common: &Common) -> Result<bool, Failure> {
     let stop = signals::stop()?;
     let failed = AtomicBool::new(false);
     let next = AtomicUsize::new(0);
@@ -301,7 +346,7 @@ fn run_all(options: &Run, dataset: &Dataset, rungs: &[&RungPlan], common: &Commo
                 let stopping = || signals::stopping(stop) || failed.load(Ordering::Relaxed);
                 while let Some(rung) = rungs.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !stopping())
                 {
-                    let ended = run_rung(options, dataset, rung, common, peak, &stopping, &tell);
+                    let ended = run_rung(options, texts, rung, common, peak, &stopping, &tell);
                     if ended.is_err() {
                         failed.store(true, Ordering::Relaxed);
                     }
@@ -334,7 +379,7 @@ fn run_all(options: &Run, dataset: &Dataset, rungs: &[&RungPlan], common: &Commo
 /// Runs a rung to its end, from where it stands; false if it was stopped or is being written by another process.
 fn run_rung(
     options: &Run,
-    dataset: &Dataset,
+    texts: Texts<'_>,
     rung: &RungPlan,
     common: &Common,
     peak: f64,
@@ -360,9 +405,18 @@ fn run_rung(
         return Ok(true);
     }
     let device = machine::device_of(common, 1)?;
-    let session =
-        Session { config: &config, dataset, writer: &writer, devices: &[device], peak, initial: None, stop };
-    let outcome = train::train(&session, &mut Teller { tell, flops: 0.0 })?;
+    let mut teller = Teller { tell, flops: 0.0, sets: texts.sets, config: &config, device: &device };
+    let devices = std::slice::from_ref(&device);
+    let session = Session {
+        config: &config,
+        dataset: texts.dataset,
+        writer: &writer,
+        devices,
+        peak,
+        initial: None,
+        stop,
+    };
+    let outcome = train::train(&session, &mut teller)?;
     Ok(outcome.done)
 }
 
@@ -394,6 +448,9 @@ struct Laws {
     noise: Option<f64>,
     laws: Vec<scaling::forecast::Opinion>,
     backtest: Vec<scaling::backtest::Reach>,
+    /// Further rungs, what narrows the prediction most a FLOP first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<NextRungs>,
 }
 
 fn fit(options: &Fit, common: &Common) -> Result<(), Failure> {
@@ -404,6 +461,7 @@ fn fit(options: &Fit, common: &Common) -> Result<(), Failure> {
         let text = format!("{}: no rung is done yet; `ladder run` runs them", options.ladder.display());
         return Err(anyhow!(text).into());
     };
+    let next = options.target.as_deref().map(|budget| NextRungs::find(&runs, budget)).transpose()?;
     let laws = Laws {
         loss_unit: "bits a byte",
         noise: scaling::Noise::measure(&runs).map(|noise| noise.deviation),
@@ -411,6 +469,7 @@ fn fit(options: &Fit, common: &Common) -> Result<(), Failure> {
         backtest: scaling::backtest::reaches(&scaling::backtest::backtest(&runs)),
         rungs,
         unfinished,
+        next,
     };
     let text = serde_json::to_string_pretty(&laws)?;
     Files::new().replace(&options.ladder.join("laws.json"), text.as_bytes())?;
@@ -436,13 +495,16 @@ fn people(options: &Fit, laws: &Laws) -> String {
             .constants
             .iter()
             .map(|(name, value, deviation)| {
-                format!("{name} = {} ± {}", super::predict::short(*value), super::predict::short(*deviation))
+                format!("{name} = {} ± {}", crate::answer::short(*value), crate::answer::short(*deviation))
             })
             .collect();
         let _ = writeln!(text, "  {:<9} {}\n            {}", law.law, law.formula, constants.join(", "));
     }
     for row in &laws.backtest {
-        text += &super::predict::backtest_line(row);
+        text += &crate::answer::backtest_line(row);
+    }
+    if let Some(next) = &laws.next {
+        text += &next.people();
     }
     let _ = writeln!(text, "  written to {}", options.ladder.join("laws.json").display());
     text

@@ -2,7 +2,9 @@
 
 use crate::arguments::Common;
 use crate::checkpoint::Model;
+use crate::prediction::Prediction;
 use crate::progress::Progress;
+use crate::sets::{self, Loaded};
 use crate::settings::Settings;
 use crate::{Failure, machine, memory, output, signals};
 use anyhow::anyhow;
@@ -16,14 +18,18 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use train::{EvalLine, Events, Machine, Memory, Outcome, SampleLine, Session, StepLine, TrainConfig};
+use train::{
+    EvalLine, Events, Machine, Memory, Outcome, SampleLine, Session, SetScores, StepLine, TrainConfig,
+};
 
 /// Options of `train`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   foretell train --data data/real --budget 20m --out runs/first
   foretell train --data data/real --budget N=1e6 --out runs/muon --set optimiser.matrices=muon
+  foretell train --data data/real --budget 20m --out runs/code --score code='src/*.py'
   foretell train --config runs/first/run.toml --out runs/again
+  foretell train --prediction 1
 
 Settings (--set): width layers heads kv_heads head_dim ffn seq tied rows micro_rows steps
 learning_rate warmup_steps eval_tokens evals tokens_per_parameter max_epochs, and every field of
@@ -35,15 +41,25 @@ pub struct Options {
     /// How much: a time (20m), FLOP (1e14), or a size (N=1e6,D=2e7)
     #[arg(long, value_name = "BUDGET")]
     pub budget: Option<String>,
-    /// Folder of the run
-    #[arg(long, value_name = "RUN", value_parser = crate::arguments::new_path())]
-    pub out: PathBuf,
+    /// Run what a registered prediction foretells, exactly
+    #[arg(long, value_name = "ID", conflicts_with_all = ["budget", "init_from"])]
+    pub prediction: Option<u64>,
+    /// The registry that has it
+    #[arg(long, value_name = "FILE", default_value = "predictions.jsonl", requires = "prediction")]
+    pub registry: PathBuf,
+    /// Folder of the run [default with --prediction: runs/prediction-ID]
+    #[arg(long, value_name = "RUN", required_unless_present = "prediction", value_parser = crate::arguments::new_path())]
+    pub out: Option<PathBuf>,
     /// Begin with the weights of this model (weights only)
     #[arg(long, value_name = "MODEL", value_parser = crate::arguments::path())]
     pub init_from: Option<PathBuf>,
     /// Ranks in this process: a power of two that divides the micro-batches
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub ranks: usize,
+    /// Score the finished model on a further set: text (a file, folder or glob) or a file of questions; may be given
+    /// several times, and replaces the sets of --config
+    #[arg(long, value_name = "NAME=PATH")]
+    pub score: Vec<String>,
     /// Write event files for TensorBoard
     #[arg(long)]
     pub tensorboard: bool,
@@ -57,13 +73,25 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
     if let Some(name) = settings.typed.iter().find(|name| name.starts_with("machine.")) {
         return Err(Failure::Usage(format!("--set {name}: {MACHINE} describe the machine")));
     }
+    if let Some(name) = settings.typed.iter().find(|name| is_beginning(name)) {
+        return Err(Failure::Usage(format!("--set {name}: the run itself records how it began")));
+    }
+    // Another run began otherwise.
+    let mut settings = settings.clone();
+    settings.entries.retain(|(name, _)| !is_beginning(name));
+    let settings = &settings;
+    let out = options.out.clone().or(options.prediction.map(Prediction::folder));
+    let out = out.ok_or_else(|| Failure::Usage("--out is needed".into()))?;
     let initial = options.init_from.as_deref().map(Model::open).transpose()?;
-    let mut config = match &options.budget {
-        Some(budget) => planned(options, common, settings, budget, initial.as_ref())?,
-        None => stated(options, settings)?,
+    let mut config = match (options.prediction, &options.budget) {
+        (Some(id), _) => foretold(id, options, common, settings, &out)?,
+        (None, Some(budget)) => planned(options, &out, common, settings, budget, initial.as_ref())?,
+        (None, None) => stated(options, settings)?,
     };
+    // Those that time and memory were foretold for, unless others are given now.
+    let threads = Some(config.machine.threads).filter(|_| options.prediction.is_some());
     let machine = Machine {
-        threads: common.threads.unwrap_or(0),
+        threads: common.threads.or(threads).unwrap_or(0),
         ranks: options.ranks,
         isa: common.isa.clone().unwrap_or_default(),
         tensorboard: options.tensorboard,
@@ -73,6 +101,7 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
     }
     config.machine = machine;
     config.origin.version = machine::version();
+    config.origin.started = machine::now()?;
     if let Some(model) = &initial {
         config.origin.init_from = model.path.display().to_string();
     }
@@ -85,8 +114,68 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
         )));
     }
     let dataset = Dataset::open(&config.data.path)?;
-    let writer = RunWriter::create(&options.out, &config.to_toml()?, Files::new())?;
-    begin(&config, &dataset, writer, initial.as_ref().map(|model| &model.params), common)
+    let writer = RunWriter::create(&out, &config.to_toml()?, Files::new())?;
+    let mut common = common.clone();
+    common.threads = common.threads.or(threads.filter(|&n| n > 0));
+    begin(&config, &dataset, writer, initial.as_ref().map(|model| &model.params), &common)
+}
+
+/// Whether a setting tells when and for what a run began.
+fn is_beginning(name: &str) -> bool {
+    name == "origin.started" || name.starts_with("origin.prediction")
+}
+
+/// The configuration of a registered prediction, if this program would run it as it was registered.
+fn foretold(
+    id: u64,
+    options: &Options,
+    common: &Common,
+    settings: &Settings,
+    out: &Path,
+) -> Result<TrainConfig, Failure> {
+    if let Some((name, _)) = settings.entries.first() {
+        return Err(Failure::Usage(format!("'{name}': the run of a prediction is what was registered")));
+    }
+    RunWriter::vacant(out)?;
+    let prediction = Prediction::find(&options.registry, id)?;
+    let mut config = prediction.config()?;
+    if let Some(data) = &options.data {
+        config.data.path.clone_from(data);
+    }
+    let dataset = open_data(&config, None)?;
+    let manifest = dataset.manifest();
+    for (what, then, now) in [
+        ("data", &config.data.hash, manifest.data_hash()),
+        ("held-out set", &config.data.eval_hash, manifest.eval_hash()),
+    ] {
+        if *then != now {
+            let place = config.data.path.display();
+            return Err(anyhow!(
+                "{place}: its {what} is not that of prediction {id} ({now}, not {then}); give the folder that it was registered for with --data"
+            )
+            .into());
+        }
+    }
+    let version = prediction.version();
+    if version != machine::version() {
+        eprintln!(
+            "note: {version} registered prediction {id}, {} runs it; the configuration is the same",
+            machine::version()
+        );
+    }
+    config.origin.prediction = Some(prediction.origin());
+    if !common.json && !common.quiet {
+        let run = &prediction.run;
+        eprintln!(
+            "The run of prediction {id}: {} steps, {} tokens, {:.1} MB, {:.0} s on {} threads",
+            run.steps,
+            run.tokens,
+            run.memory_bytes as f64 / 1e6,
+            run.seconds.total,
+            run.threads
+        );
+    }
+    Ok(config)
 }
 
 /// Runs a run that was just made; one that cannot take a step leaves nothing.
@@ -122,6 +211,7 @@ fn first_difference(a: &model::Config, b: &model::Config) -> String {
 /// The configuration that a budget buys.
 fn planned(
     options: &Options,
+    out: &Path,
     common: &Common,
     settings: &Settings,
     budget: &str,
@@ -131,11 +221,15 @@ fn planned(
         return Err(Failure::Usage("--data is needed: a folder made by `foretell data build`".into()));
     };
     // Refused before a minute is spent on planning.
-    RunWriter::vacant(&options.out)?;
+    RunWriter::vacant(out)?;
     let dataset = Dataset::open(data)?;
     let device = machine::device(common)?;
     let mut ranked = settings.clone();
     ranked.entries.push(("machine.ranks".into(), options.ranks.to_string()));
+    if !options.score.is_empty() {
+        let sets = sets::resolve(&options.score, dataset.tokenizer())?;
+        ranked.entries.push(("evaluation.sets".into(), sets::setting(&sets)?));
+    }
     let plan = super::plan::make(&Corpus::of(&dataset), budget, &ranked, &device, initial)?;
     match common.json {
         true => output::json(&serde_json::json!({"plan": plan}))?,
@@ -174,6 +268,10 @@ fn stated(options: &Options, settings: &Settings) -> Result<TrainConfig, Failure
     if let Some(data) = &options.data {
         config.data.path.clone_from(data);
     }
+    if !options.score.is_empty() {
+        config.evaluation.sets =
+            sets::resolve(&options.score, Dataset::open(&config.data.path)?.tokenizer())?;
+    }
     if options.init_from.is_none() && !config.origin.init_from.is_empty() {
         let from = &config.origin.init_from;
         return Err(Failure::Usage(format!(
@@ -200,6 +298,7 @@ pub fn go(
 ) -> Result<(), Failure> {
     let stop = signals::stop()?;
     check_prompts(config, dataset)?;
+    let sets = sets::load(&config.evaluation.sets, dataset.tokenizer())?;
     let devices = devices(config, common)?;
     let held = Memory::of(config, devices[0].cpu().threads() * devices.len())?;
     plan::check_run(
@@ -209,7 +308,7 @@ pub fn go(
     let peak = plan::peak(&devices[0], Duration::from_millis(8)) * devices.len() as f64;
     let stop = || signals::stopping(&stop);
     let session = Session { config, dataset, writer, devices: &devices, peak, initial, stop: &stop };
-    let mut display = Display::new(config, dataset, devices[0].clone(), common);
+    let mut display = Display::new(config, dataset, sets, devices[0].clone(), common);
     let outcome = train::train(&session, &mut display);
     display.progress.end();
     finish(writer.run().path(), outcome?, common)
@@ -278,6 +377,7 @@ fn finish(path: &Path, outcome: Outcome, common: &Common) -> Result<(), Failure>
 struct Display<'a> {
     config: &'a TrainConfig,
     dataset: &'a Dataset,
+    sets: Vec<Loaded>,
     device: CpuDevice,
     json: bool,
     quiet: bool,
@@ -286,10 +386,16 @@ struct Display<'a> {
 }
 
 impl<'a> Display<'a> {
-    fn new(config: &'a TrainConfig, dataset: &'a Dataset, device: CpuDevice, common: &Common) -> Display<'a> {
+    fn new(
+        config: &'a TrainConfig,
+        dataset: &'a Dataset,
+        sets: Vec<Loaded>,
+        device: CpuDevice,
+        common: &Common,
+    ) -> Display<'a> {
         let quiet = common.quiet || common.json;
         let progress = Progress::new("train", config.steps, quiet);
-        Display { config, dataset, device, json: common.json, quiet, progress, last: None }
+        Display { config, dataset, sets, device, json: common.json, quiet, progress, last: None }
     }
 
     /// Continues the configured prompts.
@@ -358,6 +464,18 @@ impl Events for Display<'_> {
             return Ok(Vec::new());
         }
         self.texts(step, params).map_err(|e| train::Error::Samples { step, reason: e.to_string() })
+    }
+
+    fn scores(&mut self, step: u64, params: &Store) -> train::Result<Vec<SetScores>> {
+        let all = sets::score(&self.sets, self.config, &self.device, step, params)?;
+        for scores in &all {
+            if self.json {
+                let _ = output::json(&scores.line(step));
+            } else if !self.quiet {
+                self.progress.note(&format!("step {step}: {}", sets::line(scores)));
+            }
+        }
+        Ok(all)
     }
 }
 

@@ -1,12 +1,14 @@
 //! `verify`: predictions held against their outcomes, and the registry against its own chain.
 
-use super::predict::now;
 use crate::arguments::Common;
-use crate::{Failure, output};
+use crate::outcome::Outcome;
+use crate::prediction::{self, Prediction};
+use crate::{Failure, machine, output};
 use anyhow::anyhow;
 use record::{Entry, Registry};
 use scaling::LEVELS;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -14,12 +16,17 @@ use std::path::PathBuf;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   foretell verify
-  foretell verify 1 --loss 2.345")]
+  foretell verify 1
+  foretell verify 1 --run runs/mine
+  foretell verify 2 --loss 2.345")]
 pub struct Options {
     /// A prediction; without one, all that have an outcome
     #[arg(value_name = "ID")]
     pub id: Option<u64>,
-    /// The loss that the run reached, in the prediction's unit; it is written into the registry
+    /// The run that was foretold, whose outcome is written into the registry [default: runs/prediction-ID]
+    #[arg(long, value_name = "RUN", requires = "id", conflicts_with = "loss", value_parser = crate::arguments::path())]
+    pub run: Option<PathBuf>,
+    /// The loss that a run of other people reached, in the prediction's unit; it is written into the registry
     #[arg(long, value_name = "LOSS", requires = "id")]
     pub loss: Option<f64>,
     /// The registry
@@ -39,6 +46,12 @@ struct Verified {
     in80: bool,
     in90: bool,
     in95: bool,
+    /// Of our own runs: foretold over actual seconds, less one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds_error: Option<f64>,
+    /// Of our own runs: foretold over actual bytes of memory, less one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_error: Option<f64>,
 }
 
 /// How often intervals held, over all outcomes.
@@ -53,7 +66,7 @@ struct Calibration {
     hash: Option<String>,
 }
 
-/// Follows the chain, adds an outcome if one is given, and shows how predictions fared.
+/// Follows the chain, adds an outcome if there is a new one, and shows how predictions fared.
 pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     let registry = Registry::at(&options.registry);
     let place = options.registry.display();
@@ -63,62 +76,13 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
             anyhow!("{place}: no prediction is registered there; `predict --register` makes one").into()
         );
     }
+    // An outcome that does not hold is none to add behind.
+    verified(&entries, options)?;
     if let Some(id) = options.id {
-        let prediction = entries.iter().find(|entry| entry.id == id && entry.kind == "prediction");
-        let prediction = prediction.ok_or_else(|| anyhow!("{place}: entry {id} is no prediction"))?;
-        let known = entries.iter().any(|entry| of(entry) == Some(id));
-        match options.loss {
-            None if !known => {
-                return Err(anyhow!("prediction {id} has no outcome yet; give it with --loss").into());
-            }
-            None => {}
-            Some(_) if known => {
-                return Err(anyhow!("prediction {id} has its outcome already, and it stays").into());
-            }
-            Some(loss) if !(loss.is_finite() && loss > 0.0) => {
-                return Err(Failure::Usage(format!("--loss {loss}: it must be positive and finite")));
-            }
-            Some(loss) => {
-                let verified = judge(prediction, loss)?;
-                let mut body = serde_json::Map::new();
-                body.insert("of".into(), id.into());
-                body.insert("source".into(), "given by hand".into());
-                let fields = serde_json::to_value(&verified)?;
-                body.extend(
-                    fields
-                        .as_object()
-                        .into_iter()
-                        .flatten()
-                        .filter(|(name, _)| *name != "id")
-                        .map(|(name, value)| (name.clone(), value.clone())),
-                );
-                entries.push(registry.append(now()?, "outcome", body)?);
-            }
-        }
+        entries.extend(outcome(options, id, &registry, &entries)?);
     }
-    let predictions: BTreeMap<u64, &Entry> =
-        entries.iter().filter(|entry| entry.kind == "prediction").map(|entry| (entry.id, entry)).collect();
-    let mut verified = Vec::new();
-    for outcome in entries.iter().filter(|entry| entry.kind == "outcome") {
-        let prediction = of(outcome).and_then(|id| predictions.get(&id));
-        let prediction =
-            prediction.ok_or_else(|| anyhow!("{place}: entry {} is of no prediction", outcome.id))?;
-        // Judged anew: an outcome's own verdict is not taken on trust.
-        verified.push(judge(prediction, field(outcome, "observed")?)?);
-    }
+    let verified = verified(&entries, options)?;
     let shown = verified.iter().filter(|one| options.id.is_none_or(|id| id == one.id));
-    let share = |held: fn(&Verified) -> bool| {
-        let count = verified.iter().filter(|one| held(one)).count();
-        (!verified.is_empty()).then(|| count as f64 / verified.len() as f64)
-    };
-    let calibration = Calibration {
-        predictions: predictions.len(),
-        outcomes: verified.len(),
-        in80: share(|one| one.in80),
-        in90: share(|one| one.in90),
-        in95: share(|one| one.in95),
-        hash: entries.last().map(|entry| entry.hash.clone()),
-    };
     for one in shown {
         output::either(common, one, || line(one))?;
     }
@@ -126,6 +90,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     if options.id.is_some() {
         return Ok(());
     }
+    let calibration = calibration(&entries, &verified);
     Ok(output::either(common, &calibration, || {
         let mut text = format!("{place}: the chain is whole; {} predictions, ", calibration.predictions);
         text += &format!("{} with an outcome\n", calibration.outcomes);
@@ -138,13 +103,123 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     })?)
 }
 
+/// Adds the outcome of a prediction, unless it has one and no other is offered.
+fn outcome(
+    options: &Options,
+    id: u64,
+    registry: &Registry,
+    entries: &[Entry],
+) -> Result<Option<Entry>, Failure> {
+    let entry = prediction::entry(entries, id, &options.registry)?;
+    let ours = Prediction::of(entry)?;
+    let offered = options.loss.is_some() || options.run.is_some();
+    if known(entries, id) && !offered {
+        return Ok(None);
+    }
+    once(entries, id)?;
+    let mut body = Map::new();
+    body.insert("of".into(), id.into());
+    let facts = match (&ours, options.loss, &options.run) {
+        (Some(_), Some(_), _) => {
+            return Err(Failure::Usage(format!(
+                "--loss: prediction {id} is of a run of this program, and that run is the evidence: verify {id} --run RUN"
+            )));
+        }
+        (Some(ours), None, run) => {
+            let folder = run.clone().unwrap_or_else(|| Prediction::folder(id));
+            let outcome = Outcome::of(ours, entries, &folder)?;
+            (outcome.observed, serde_json::to_value(&outcome)?)
+        }
+        (None, _, Some(_)) => {
+            return Err(Failure::Usage(format!(
+                "--run: prediction {id} is of other people's runs; give the loss that theirs reached with --loss"
+            )));
+        }
+        (None, None, None) => {
+            return Err(anyhow!("prediction {id} has no outcome yet; give it with --loss").into());
+        }
+        (None, Some(loss), None) if !(loss.is_finite() && loss > 0.0) => {
+            return Err(Failure::Usage(format!("--loss {loss}: it must be positive and finite")));
+        }
+        (None, Some(loss), None) => (loss, serde_json::json!({"source": BY_HAND})),
+    };
+    let (observed, facts) = facts;
+    let judged = serde_json::to_value(judge(entry, observed)?)?;
+    let fields = [judged, facts].into_iter().filter_map(|value| value.as_object().cloned()).flatten();
+    body.extend(fields.filter(|(name, _)| name != "id"));
+    // Another may have verified it meanwhile.
+    let added = registry.append_with(machine::now()?, "outcome", |entries| {
+        once(entries, id)?;
+        Ok::<_, Failure>(body)
+    });
+    added.map(Some)
+}
+
+/// Source of an outcome that was typed.
+const BY_HAND: &str = "given by hand";
+
 /// Which prediction an outcome is of.
 fn of(entry: &Entry) -> Option<u64> {
     (entry.kind == "outcome").then(|| entry.body.get("of")?.as_u64()).flatten()
 }
 
+fn known(entries: &[Entry], id: u64) -> bool {
+    entries.iter().any(|entry| of(entry) == Some(id))
+}
+
+/// Refuses a second outcome.
+fn once(entries: &[Entry], id: u64) -> Result<(), Failure> {
+    match known(entries, id) {
+        true => Err(anyhow!("prediction {id} has its outcome already, and it stays").into()),
+        false => Ok(()),
+    }
+}
+
+/// All outcomes, judged anew: an outcome's own verdict is not taken on trust.
+fn verified(entries: &[Entry], options: &Options) -> Result<Vec<Verified>, Failure> {
+    let mut found = BTreeMap::new();
+    for outcome in entries.iter().filter(|entry| entry.kind == "outcome") {
+        let wrong = |what: String| anyhow!("{}: entry {} {what}", options.registry.display(), outcome.id);
+        let prediction = of(outcome)
+            .and_then(|id| entries.iter().find(|entry| entry.id == id && entry.kind == "prediction"))
+            .ok_or_else(|| wrong("is of no prediction".into()))?;
+        if prediction.id > outcome.id {
+            return Err(wrong(format!("stands before its prediction, {}", prediction.id)).into());
+        }
+        if Prediction::of(prediction)?.is_some() && outcome.body.get("metrics_hash").is_none() {
+            return Err(wrong("is of a run of this program, and names no record of it".into()).into());
+        }
+        let mut one = judge(prediction, field(outcome, "observed")?)?;
+        let over = |foretold: &str, actual: &str| {
+            let value = |name: &str| outcome.body.get(name).and_then(Value::as_f64);
+            Some(value(foretold)? / value(actual)?.max(f64::MIN_POSITIVE) - 1.0)
+        };
+        one.seconds_error = over("foretold_seconds", "seconds");
+        one.memory_error = over("foretold_memory_bytes", "memory_bytes");
+        if found.insert(prediction.id, one).is_some() {
+            return Err(wrong(format!("is a second outcome of prediction {}", prediction.id)).into());
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+fn calibration(entries: &[Entry], verified: &[Verified]) -> Calibration {
+    let share = |held: fn(&Verified) -> bool| {
+        let count = verified.iter().filter(|one| held(one)).count();
+        (!verified.is_empty()).then(|| count as f64 / verified.len() as f64)
+    };
+    Calibration {
+        predictions: entries.iter().filter(|entry| entry.kind == "prediction").count(),
+        outcomes: verified.len(),
+        in80: share(|one| one.in80),
+        in90: share(|one| one.in90),
+        in95: share(|one| one.in95),
+        hash: entries.last().map(|entry| entry.hash.clone()),
+    }
+}
+
 fn field(entry: &Entry, name: &str) -> Result<f64, Failure> {
-    let value = entry.body.get(name).and_then(serde_json::Value::as_f64);
+    let value = entry.body.get(name).and_then(Value::as_f64);
     Ok(value.ok_or_else(|| anyhow!("entry {} has no number '{name}'", entry.id))?)
 }
 
@@ -165,6 +240,8 @@ fn judge(prediction: &Entry, observed: f64) -> Result<Verified, Failure> {
         in80: holds(level80)?,
         in90: holds(level90)?,
         in95: holds(level95)?,
+        seconds_error: None,
+        memory_error: None,
     })
 }
 
@@ -175,8 +252,14 @@ fn line(one: &Verified) -> String {
         (.., true) => "inside the 95 % interval",
         _ => "outside every interval",
     };
+    let cost = match (one.seconds_error, one.memory_error) {
+        (Some(seconds), Some(memory)) => {
+            format!("; time {:+.1} %, memory {:+.1} %", 100.0 * seconds, 100.0 * memory)
+        }
+        _ => String::new(),
+    };
     format!(
-        "{:>4}  at {:.3} times the dearest run: predicted {:.4}, observed {:.4}, error {:+.2} %, {held}\n",
+        "{:>4}  at {:.3} times the dearest run: predicted {:.4}, observed {:.4}, error {:+.2} %, {held}{cost}\n",
         one.id,
         one.compute_ratio,
         one.predicted,

@@ -73,7 +73,7 @@ fn a_ladder_is_billed_run_stopped_gone_on_with_and_foretells() {
     assert_eq!(laws["rungs"].as_array().unwrap().len(), rungs.len());
     assert!(laws["noise"].as_f64().is_some_and(|noise| noise < 0.2), "{laws:?}");
     assert!(out.join("laws.json").exists());
-    let line = "predict {out} --budget N=1e5,D=2e6 --registry {registry} --register --json";
+    let line = "predict {out} --budget N=2e4,D=4e5 --registry {registry} --register --json";
     let registry = folder.path().join("p.jsonl");
     let answer = ok(words(line, &[("out", &out), ("registry", &registry)])).summary();
     let worst = laws["rungs"].as_array().unwrap().iter().map(|rung| rung["run"]["loss"].as_f64().unwrap());
