@@ -47,9 +47,14 @@ impl Axis {
 
     /// Equal steps for equal differences, exactly from `low` to `high`.
     pub(crate) fn between(low: f64, high: f64, about: usize) -> Axis {
-        let step = step((high - low) / about.max(1) as f64);
+        let marks = |step: f64| ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
+        let mut step = step((high - low) / about.max(1) as f64);
+        // One mark or two say nothing of the steps.
+        while about > 2 && marks(step).1 - marks(step).0 < 2 {
+            step = self::step(0.4 * step);
+        }
+        let (first, last) = marks(step);
         let decimals = (-step.log10().floor()).clamp(0.0, 12.0) as usize;
-        let (first, last) = ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
         let tick = |k: i64| {
             let value = k as f64 * step;
             let text = match value.abs() < 1e6 {
@@ -137,6 +142,7 @@ mod tests {
     fn marks_are_round() {
         assert_eq!(texts(&Axis::between(1.62, 2.07, 5)), ["1.7", "1.8", "1.9", "2.0"]);
         assert_eq!(texts(&Axis::between(-0.031, 0.042, 5)), ["−0.02", "0.00", "0.02", "0.04"]);
+        assert_eq!(texts(&Axis::between(-4.4, 4.4, 4)), ["−4", "−2", "0", "2", "4"]);
         assert_eq!(texts(&Axis::between(0.0, 100.0, 5)), ["0", "20", "40", "60", "80", "100"]);
         assert_eq!(texts(&Axis::log([1e9, 3e13], 6)), ["10⁹", "10¹⁰", "10¹¹", "10¹²", "10¹³"]);
         assert_eq!(texts(&Axis::log([1e9, 3e21], 6)), ["10⁹", "10¹²", "10¹⁵", "10¹⁸", "10²¹"]);

@@ -24,7 +24,7 @@ struct Hidden {
 }
 
 fn shown(page: &Page, ladder: &Ladder) -> Vec<Element> {
-    let fitted = ladder.fitted(None);
+    let fitted = ladder.fitted(None, None);
     let tests = fitted.family.as_ref().map_or(&[][..], |family| family.backtests());
     let mut all = Vec::new();
     if !tests.is_empty() {

@@ -3,6 +3,7 @@
 use crate::run::Run;
 use scaling::forecast::Family;
 use scaling::{Prediction, Target, support};
+use std::collections::BTreeSet;
 
 /// A ladder of small runs.
 #[derive(Clone, Debug, Default)]
@@ -20,19 +21,29 @@ pub struct Ladder {
 /// Points of a law's line.
 const POINTS: usize = 48;
 
+/// A finished rung with one loss.
+pub(crate) struct Rung<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) row: scaling::Run,
+    /// Whether it is among those that foretell.
+    pub(crate) used: bool,
+}
+
 /// Finished rungs with one loss, ready to foretell.
 pub(crate) struct Fitted<'a> {
-    /// The rungs with that loss, each with its row.
-    pub(crate) rungs: Vec<(&'a Run, scaling::Run)>,
+    pub(crate) rungs: Vec<Rung<'a>>,
     /// What foretells; `None` where the rungs are too few.
     pub(crate) family: Option<Family>,
 }
 
 impl Ladder {
-    /// The rungs that have the held-out loss (`None`) or that on a further set, and the law over them.
-    pub(crate) fn fitted(&self, set: Option<&str>) -> Fitted<'_> {
-        let rungs: Vec<_> = self.rungs.iter().filter_map(|rung| Some((rung, rung.row(set)?))).collect();
-        let rows: Vec<_> = rungs.iter().map(|(_, row)| *row).collect();
+    /// The rungs that have the held-out loss (`None`) or that on a further set, and the law over all of them or over
+    /// those whose metrics have one of some hashes.
+    pub(crate) fn fitted(&self, set: Option<&str>, only: Option<&BTreeSet<String>>) -> Fitted<'_> {
+        let used = |run: &Run| only.is_none_or(|hashes| hashes.contains(&run.hashes.metrics));
+        let rung = |run| Some(Rung { run, row: run.row(set)?, used: used(run) });
+        let rungs: Vec<_> = self.rungs.iter().filter_map(rung).collect();
+        let rows: Vec<_> = rungs.iter().filter(|rung| rung.used).map(|rung| rung.row).collect();
         Fitted { rungs, family: Family::new(&rows).ok() }
     }
 
@@ -49,12 +60,17 @@ impl Ladder {
 impl Fitted<'_> {
     /// Rows of the rungs.
     pub(crate) fn rows(&self) -> Vec<scaling::Run> {
-        self.rungs.iter().map(|(_, row)| *row).collect()
+        self.rungs.iter().map(|rung| rung.row).collect()
     }
 
     /// The rung that a row is of.
     pub(crate) fn rung(&self, row: &scaling::Run) -> Option<&Run> {
-        self.rungs.iter().find(|(_, other)| other == row).map(|(rung, _)| *rung)
+        self.rungs.iter().find(|rung| rung.row == *row).map(|rung| rung.run)
+    }
+
+    /// Compute of the dearest rung that foretells.
+    pub(crate) fn dearest(&self) -> f64 {
+        self.rungs.iter().filter(|rung| rung.used).map(|rung| rung.row.flops).fold(0.0, f64::max)
     }
 
     /// The law at so many tokens a parameter, from one compute to another; nothing where it says nothing.

@@ -48,6 +48,10 @@ pub(crate) struct Outcome {
     pub(crate) source: String,
     /// Every word of the entry, among which may be the hash of a run's metrics.
     pub(crate) words: BTreeSet<String>,
+    /// Foretold over actual seconds, less one, if both are known.
+    pub(crate) seconds: Option<f64>,
+    /// Foretold over actual bytes of memory, less one, if both are known.
+    pub(crate) memory: Option<f64>,
 }
 
 impl Foretold {
@@ -135,14 +139,22 @@ fn outcome(entry: &Entry) -> Option<Outcome> {
     let loss = entry.body.get("observed")?.as_f64().filter(|loss| loss.is_finite() && *loss > 0.0)?;
     let mut all = BTreeSet::new();
     entry.body.values().for_each(|value| words(Some(value), &mut all));
-    let source = match entry.body.get("source") {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Object(fields)) => {
-            fields.get("run").and_then(Value::as_str).unwrap_or_default().to_string()
-        }
-        _ => String::new(),
+    let text = |name: &str| entry.body.get(name).and_then(Value::as_str);
+    let source = text("run").or(text("source")).unwrap_or_default().to_string();
+    let over = |foretold: &str, actual: &str| {
+        let value = |name: &str| entry.body.get(name).and_then(Value::as_f64).filter(|x| *x > 0.0);
+        Some(value(foretold)? / value(actual)? - 1.0)
     };
-    Some(Outcome { id: entry.id, time: entry.time, hash: entry.hash.clone(), loss, source, words: all })
+    Some(Outcome {
+        id: entry.id,
+        time: entry.time,
+        hash: entry.hash.clone(),
+        loss,
+        source,
+        words: all,
+        seconds: over("foretold_seconds", "seconds"),
+        memory: over("foretold_memory_bytes", "memory_bytes"),
+    })
 }
 
 /// Every string in a value.
@@ -178,12 +190,16 @@ mod tests {
 
     #[test]
     fn outcomes_find_their_predictions() {
-        let outcome =
-            entry(3, "outcome", json!({"of": 2, "observed": 2.15, "source": {"run": "r", "hash": "m"}}));
+        let outcome = entry(
+            3,
+            "outcome",
+            json!({"of": 2, "observed": 2.15, "run": "r", "metrics_hash": "m", "foretold_seconds": 9, "seconds": 10}),
+        );
         let (all, notes) = read(&[prediction(1), prediction(2), outcome]);
         assert!(notes.is_empty() && all.len() == 2 && all[0].outcome.is_none());
         let outcome = all[1].outcome.clone().unwrap();
         assert_eq!((all[1].held(&outcome), outcome.source.as_str()), (Some(90), "r"));
+        assert!((outcome.seconds.unwrap() + 0.1).abs() < 1e-12 && outcome.memory.is_none());
         assert!(outcome.words.contains("m") && all[0].hashes.contains("hb"));
         assert!((all[1].error().unwrap() - (2.0 / 2.15 - 1.0)).abs() < 1e-12);
         let far = Outcome { loss: 9.0, ..outcome };

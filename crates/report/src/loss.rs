@@ -4,7 +4,7 @@
 use crate::axis::{Axis, ends};
 use crate::figure::{Row, figure, key, keys, link, number, paragraph, table, word};
 use crate::html::{Element, el};
-use crate::ladder::{Fitted, Ladder};
+use crate::ladder::{Fitted, Ladder, Rung};
 use crate::ledger::Foretold;
 use crate::number::{count, digits, loss, minus, power, short, signed_percent, times};
 use crate::page::Page;
@@ -22,6 +22,8 @@ const SPOKEN: usize = 3;
 struct Scene<'a> {
     page: &'a Page<'a>,
     fitted: Fitted<'a>,
+    /// The prediction whose law is drawn.
+    lead: Option<&'a Foretold>,
     /// Tokens a parameter of the law's line.
     ratio: f64,
     law: Vec<(f64, Prediction)>,
@@ -57,14 +59,14 @@ fn band(prediction: &Prediction) -> (f64, f64) {
 
 impl<'a> Scene<'a> {
     fn of(page: &'a Page<'a>, ladder: &'a Ladder, set: Option<&str>) -> Option<Scene<'a>> {
-        let fitted = ladder.fitted(set);
-        let dearest = fitted.rungs.iter().map(|(_, row)| row.flops).fold(f64::NAN, f64::max);
-        let (low, high) = ends(fitted.rungs.iter().map(|(_, row)| row.flops))?;
         // Registered are losses on the held-out set.
         let predictions: Vec<_> = match set {
             None => page.predictions_from(ladder).collect(),
             Some(_) => Vec::new(),
         };
+        let lead = predictions.iter().rev().find(|one| one.outcome.is_some()).or(predictions.last()).copied();
+        let fitted = ladder.fitted(set, lead.map(|lead| &lead.hashes));
+        let (low, high) = ends(fitted.rungs.iter().map(|rung| rung.row.flops))?;
         let others: Vec<_> = page.report.runs.iter().filter(|run| beside(run, ladder)).collect();
         let others: Vec<_> = others
             .into_iter()
@@ -73,34 +75,45 @@ impl<'a> Scene<'a> {
                 Some((run, run.flops, loss?))
             })
             .collect();
-        let ratio = match predictions.iter().rev().find(|one| one.outcome.is_some()).or(predictions.last()) {
-            Some(prediction) => prediction.ratio(),
-            None => median(fitted.rungs.iter().map(|(_, row)| row.ratio()))?,
+        let ratio = match lead {
+            Some(lead) => lead.ratio(),
+            None => median(fitted.rungs.iter().map(|rung| rung.row.ratio()))?,
         };
         let far = predictions.iter().map(|one| one.flops).chain(others.iter().map(|other| other.1));
         // Where nothing is asked, a decade beyond the dearest rung.
         let far = far.fold(f64::NAN, f64::max);
-        let far = if far.is_nan() { 10.0 * dearest } else { far.max(high) };
+        let far = if far.is_nan() { 10.0 * high } else { far.max(high) };
         let law = fitted.line(ratio, (low, far));
-        Some(Scene { page, fitted, ratio, law, predictions, others, unit: "bits a byte".into() })
+        Some(Scene { page, fitted, lead, ratio, law, predictions, others, unit: "bits a byte".into() })
     }
 
     fn caption(&self, ladder: &Ladder) -> Element {
-        let rungs = self.fitted.rungs.len();
-        let mut text = format!(
-            "{} of {}. The law is the average over laws that predictions are made of, drawn at {} tokens a parameter.",
-            count(rungs, "finished rung", "finished rungs"),
-            ladder.folder,
-            digits(self.ratio, 3)
-        );
+        let (rungs, used) = (self.fitted.rungs.len(), self.used());
+        let mut text = format!("{} of {}.", count(rungs, "finished rung", "finished rungs"), ladder.folder);
+        if self.law.is_empty() {
+            text += " There are too few for a law.";
+        } else {
+            text += " The law is the average over laws that predictions are made of";
+            match self.lead {
+                Some(lead) => {
+                    text += &format!(
+                        ", over the {} that prediction {} was made from",
+                        count(used, "rung", "rungs"),
+                        lead.id
+                    );
+                }
+                None => text += ", over all of them",
+            }
+            text += &format!("; it is drawn at {} tokens a parameter.", digits(self.ratio, 3));
+        }
         if !ladder.unfinished.is_empty() {
             text += &format!(" {} not done.", count(ladder.unfinished.len(), "rung is", "rungs are"));
         }
-        if self.law.is_empty() {
-            text += " There are too few for a law.";
-        }
         let mut signs =
             vec![key("dot", "rung", "rung"), key("dot", "rung far", "rung at other tokens a parameter")];
+        if used < rungs {
+            signs.push(key("ring", "rung", "rung that was not used"));
+        }
         if !self.law.is_empty() {
             signs.extend([key("line", "law", "law"), key("band", "law", "its 90 % band")]);
         }
@@ -116,6 +129,11 @@ impl<'a> Scene<'a> {
         el("div").with(paragraph(text)).with(keys(signs))
     }
 
+    /// How many rungs foretell.
+    fn used(&self) -> usize {
+        self.fitted.rungs.iter().filter(|rung| rung.used).count()
+    }
+
     /// Runs beside the ladder that are not the outcome of a prediction.
     fn loose(&self) -> Vec<&(&'a Run, f64, f64)> {
         let is_outcome = |run: &Run| {
@@ -128,10 +146,10 @@ impl<'a> Scene<'a> {
 
     fn draw(&self, size: Size) -> Element {
         let rungs = &self.fitted.rungs;
-        let flops = rungs.iter().map(|(_, row)| row.flops).chain(self.law.iter().map(|point| point.0));
+        let flops = rungs.iter().map(|rung| rung.row.flops).chain(self.law.iter().map(|point| point.0));
         let flops = flops.chain(self.predictions.iter().map(|one| one.flops));
         let flops = flops.chain(self.others.iter().map(|other| other.1));
-        let losses = rungs.iter().map(|(_, row)| row.loss);
+        let losses = rungs.iter().map(|rung| rung.row.loss);
         let bands = self.law.iter().flat_map(|(_, prediction)| <[f64; 2]>::from(band(prediction)));
         let foretold = self.predictions.iter().flat_map(|one| {
             let outcome = one.outcome.as_ref().map_or(one.loss, |outcome| outcome.loss);
@@ -151,14 +169,15 @@ impl<'a> Scene<'a> {
             let line: Vec<_> = self.law.iter().map(|(x, one)| (*x, one.loss)).collect();
             plot.line(&line, "law", &About::default());
         }
-        let dearest = rungs.iter().map(|(_, row)| row.flops).fold(0.0, f64::max);
+        let dearest = self.fitted.dearest();
         if self.law.last().is_some_and(|point| point.0 > 1.5 * dearest) {
             plot.upright(dearest, if size.wide() { "dearest rung" } else { "dearest" });
         }
-        for (run, row) in rungs {
+        for Rung { run, row, used } in rungs {
             let off = (row.ratio() / self.ratio).ln().abs();
             let class = if off <= NEAR.ln() { "rung" } else { "rung far" };
-            plot.point(row.flops, row.loss, Shape::Dot(3.5), class, &self.page.about(run, row.loss));
+            let shape = if *used { Shape::Dot(3.5) } else { Shape::Ring(3.2) };
+            plot.point(row.flops, row.loss, shape, class, &self.page.about(run, row.loss));
         }
         for (run, flops, loss) in self.loose() {
             plot.point(*flops, *loss, Shape::Diamond, "other", &self.page.about(run, *loss));
@@ -190,7 +209,7 @@ impl<'a> Scene<'a> {
             times(one.reach)
         );
         let about = About { title, anchor: Some(one.anchor()) };
-        plot.point(one.flops, one.loss, Shape::Ring, "foretold", &about);
+        plot.point(one.flops, one.loss, Shape::Ring(5.0), "foretold", &about);
         if let Some(outcome) = &one.outcome {
             let error = signed_percent(one.loss / outcome.loss - 1.0);
             let title = format!(
@@ -233,8 +252,8 @@ impl<'a> Scene<'a> {
     /// The figure in words.
     fn says(&self) -> String {
         let rungs = &self.fitted.rungs;
-        let flops = ends(rungs.iter().map(|(_, row)| row.flops)).unwrap_or_default();
-        let losses = ends(rungs.iter().map(|(_, row)| row.loss)).unwrap_or_default();
+        let flops = ends(rungs.iter().map(|rung| rung.row.flops)).unwrap_or_default();
+        let losses = ends(rungs.iter().map(|rung| rung.row.loss)).unwrap_or_default();
         let mut text = format!(
             "Loss against compute. {} from {} to {} FLOP have losses from {} down to {} {}.",
             count(rungs.len(), "rung", "rungs"),
@@ -271,7 +290,7 @@ impl<'a> Scene<'a> {
             ]
             .into()
         };
-        let mut rows: Vec<Row> = self.fitted.rungs.iter().map(|(run, values)| row(run, values)).collect();
+        let mut rows: Vec<Row> = self.fitted.rungs.iter().map(|rung| row(rung.run, &rung.row)).collect();
         for (run, flops, value) in &self.others {
             let values = run.parameters.map(|parameters| scaling::Run {
                 parameters,

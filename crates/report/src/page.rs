@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const STYLE: &str = include_str!("style.css");
 
 /// Nothing is loaded, and nothing runs, whatever a record holds.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+const POLICY: &str = "script-src 'none'; connect-src 'none'; font-src 'none'; form-action 'none'; frame-src 'none'; \
+    img-src data:; media-src 'none'; object-src 'none'; base-uri 'none'";
 
 const TITLE: &str = "What was foretold, and what came out";
 

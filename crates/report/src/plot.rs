@@ -46,8 +46,8 @@ impl Size {
 pub(crate) enum Shape {
     /// A dot with this radius.
     Dot(f64),
-    /// A ring.
-    Ring,
+    /// A ring with this radius.
+    Ring(f64),
     /// A square on its corner.
     Diamond,
 }
@@ -201,7 +201,7 @@ impl Plot {
         let (x, y) = self.place(x, y);
         let element = match shape {
             Shape::Dot(radius) => el("circle").at("cx", x).at("cy", y).at("r", radius),
-            Shape::Ring => el("circle").at("cx", x).at("cy", y).at("r", 5.0),
+            Shape::Ring(radius) => el("circle").at("cx", x).at("cy", y).at("r", radius),
             Shape::Diamond => {
                 let corner = |dx: f64, dy: f64| format!("{},{}", coordinate(x + dx), coordinate(y + dy));
                 let r = 6.0;
@@ -209,7 +209,7 @@ impl Plot {
                 el("polygon").set("points", corners.join(" "))
             }
         };
-        let kind = if matches!(shape, Shape::Ring) { "ring" } else { "point" };
+        let kind = if matches!(shape, Shape::Ring(_)) { "ring" } else { "point" };
         self.over.push(about.of(element.class(format!("{kind} {class}"))));
     }
 

@@ -99,8 +99,8 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     Ok(output::either(common, &summary, || {
         let Summary { ladders, rungs, runs, predictions, outcomes, .. } = summary;
         format!(
-            "{}: {ladders} ladders with {rungs} finished rungs, {runs} other runs, {predictions} predictions, {outcomes} \
-             of them with an outcome; {:.0} kB\n",
+            "{}: ladders {ladders}, finished rungs {rungs}, other runs {runs}, predictions {predictions}, outcomes \
+             {outcomes}; {:.0} kB\n",
             options.out.display(),
             page.len() as f64 / 1e3
         )

@@ -83,15 +83,18 @@ pub(crate) fn write_ladder(folder: &Path, count: usize) -> Vec<(String, f64)> {
 /// Three predictions, one of them with its outcome.
 pub(crate) fn registry(path: &Path, rungs: &[Run], target: &Run) -> Vec<Entry> {
     let registry = Registry::at(path);
-    let hashes: serde_json::Map<_, _> =
-        rungs.iter().map(|rung| (rung.name.clone(), rung.hashes.metrics.clone().into())).collect();
+    let hashes = |most: f64| -> serde_json::Map<_, _> {
+        let used = rungs.iter().filter(|rung| rung.flops <= most);
+        used.map(|rung| (rung.name.clone(), rung.hashes.metrics.clone().into())).collect()
+    };
     let dearest = rungs.iter().map(|rung| rung.flops).fold(0.0, f64::max);
     for (k, (n, d)) in [(1e7, 2e8), (3e7, 6e8), (1e8, 2e9)].into_iter().enumerate() {
         let loss = law(n, d);
         let mut body = serde_json::json!({
             "target": {"parameters": n, "tokens": d}, "flops": 6.0 * n * d, "compute_ratio": 6.0 * n * d / dearest,
             "loss": loss, "loss_unit": "bits a byte", "version": "0.1.0 (test)",
-            "source": {"ladder": "ladders/bytes", "rungs": hashes},
+            // The first without the dearest rungs.
+            "source": {"ladder": "ladders/bytes", "rungs": hashes(if k == 0 { 0.1 * dearest } else { dearest })},
         });
         for (level, half) in [(80, 0.02), (90, 0.03), (95, 0.04)] {
             body[format!("lo{level}")] = (loss * (1.0 - half)).into();
@@ -99,8 +102,8 @@ pub(crate) fn registry(path: &Path, rungs: &[Run], target: &Run) -> Vec<Entry> {
         }
         registry.append(1_764_000_000 + k as u64, "prediction", body.as_object().unwrap().clone()).unwrap();
     }
-    let body =
-        serde_json::json!({"of": 1, "observed": target.loss, "source": {"metrics": target.hashes.metrics}});
+    let body = serde_json::json!({"of": 1, "observed": target.loss, "run": "runs/target", "metrics_hash": target.hashes.metrics, "foretold_seconds": 580, "seconds": 600,
+        "foretold_memory_bytes": 52000000, "memory_bytes": 52000000});
     registry.append(1_764_100_000, "outcome", body.as_object().unwrap().clone()).unwrap();
     registry.entries().unwrap()
 }
