@@ -98,7 +98,7 @@ impl Fleet<'_> {
                 let (tell, next, failed, stop) = (tell.clone(), &next, &failed, &stop);
                 scope.spawn(move || {
                     let stopping = || signals::stopping(stop) || failed.load(Ordering::Relaxed);
-                    let mut following = || members.get(next.fetch_add(1, Ordering::Relaxed));
+                    let following = || members.get(next.fetch_add(1, Ordering::Relaxed));
                     while let Some(member) = following().filter(|_| !stopping()) {
                         let fate = self.run_one(member, common, peak, &stopping, &tell);
                         if fate.is_err() {

@@ -56,11 +56,14 @@ fn run(arguments: Arguments, settings: settings::Settings) -> Result<(), Failure
         Verb::Quickstart(options) => return verb::quickstart::run(options, common, &settings),
         Verb::Plan(options) => return verb::plan::run(options, common, &settings),
         Verb::Train(options) => return verb::train::run(options, common, &settings),
+        Verb::Transfer(options) => return verb::transfer::run(options, common, &settings),
         Verb::Ladder(verb) => return verb::ladder::run(verb, common, &settings),
         _ => settings.refuse()?,
     }
     match &arguments.verb {
-        Verb::Quickstart(_) | Verb::Plan(_) | Verb::Train(_) | Verb::Ladder(_) => Ok(()),
+        Verb::Quickstart(_) | Verb::Plan(_) | Verb::Train(_) | Verb::Ladder(_) | Verb::Transfer(_) => {
+            Ok(())
+        },
         Verb::Data(verb) => verb::data::run(verb, common),
         Verb::Resume(options) => verb::resume::run(options, common),
         Verb::Sample(options) => verb::sample::run(options, common),

@@ -22,6 +22,9 @@ use std::path::Path;
 pub struct Transfer {
     /// The parametrisation that was tested.
     pub parametrisation: String,
+    /// Relative deviation of the loss between seeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<f64>,
     /// What was asked of it, and whether it holds.
     #[serde(default)]
     pub checks: Vec<Check>,
@@ -80,7 +83,7 @@ pub struct Coordinate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sweep {
-    /// The setting: `rate`, `batch`, `horizon` or `decay`.
+    /// The setting: `rate` over sizes of model; `horizon` (rates), `batch`, `decay` or `warmup` over tokens.
     pub name: String,
     /// N of the model.
     pub size: f64,
@@ -90,6 +93,9 @@ pub struct Sweep {
     /// Its layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers: Option<u64>,
+    /// Tokens of its runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<f64>,
     /// Runs.
     #[serde(default)]
     pub points: Vec<Point>,
@@ -228,6 +234,10 @@ impl Sweep {
     /// What its line is called.
     fn label(&self) -> String {
         match (self.width, self.layers) {
+            // The other sweeps are of one model.
+            _ if self.name != "rate" && self.tokens.is_some() => {
+                format!("D {}", short(self.tokens.unwrap_or_default()))
+            }
             (Some(width), Some(layers)) => format!("{width}×{layers}"),
             _ => format!("N {}", short(self.size)),
         }

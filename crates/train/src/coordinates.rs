@@ -1,7 +1,7 @@
 //! The coordinate check: how much the first steps change what goes through a model (Yang et al., arXiv:2203.03466,
 //! appendix D.1). Where initial values and rates follow the size as they should, a change does not depend on it.
 
-use crate::replica::{Replica, upload};
+use crate::replica::Replica;
 use crate::{Result, Solo, TrainConfig};
 use data::{Batch, Dataset, Order};
 use engine::{CpuDevice, Device, Executable, Layout, Store, Value};
