@@ -9,7 +9,7 @@
 
 use crate::mixture::{Interval, Mixture};
 use crate::squares::Normal;
-use crate::{Error, Result, Run, Target};
+use crate::{Error, Noise, Result, Run, Target};
 use serde::{Deserialize, Serialize};
 
 /// Mean and deviation of both exponents among other families of runs. Hoffmann et al. found 0.34 and 0.28,
@@ -18,17 +18,24 @@ use serde::{Deserialize, Serialize};
 const EXPONENT: (f64, f64) = (0.335, 0.1);
 
 /// Deviation of `α − β` among them.
-const APART: f64 = 0.1;
+const APART: f64 = 0.08;
 
-/// Mean and deviation of E as a share of the lowest loss seen: half of it, if the runs do not say.
-const IRREDUCIBLE: (f64, f64) = (0.5, 0.2);
+/// E as a share of the lowest loss seen, if the runs do not say: half of it where the dearest run took so
+/// many FLOP, and with every e-fold of compute the logarithm of the odds rises by so much, for what can be learned
+/// is learned by then. In the law of Besiroglu et al. the share is one half at 1e18 FLOP and the rise 0.18 an e-fold; models of bytes
+/// have some of it behind them at 1e11 already, hence less.
+const IRREDUCIBLE: (f64, f64) = (2e18, 0.04);
+
+/// Deviation of that share, and the degrees of freedom of Student's distribution that it has: families
+/// differ, and where the runs do say, they are to be heard.
+const SHARE: (f64, f64) = (0.15, 3.0);
 
 /// Relative deviation between equal runs before any are seen (seeds, order of data), and how many
-/// runs' worth of evidence that is.
+/// runs' worth of evidence that is. Runs of one size say more of it ([`Noise`]), each as much as it resembles the target.
 const NOISE: (f64, f64) = (0.006, 2.0);
 
 /// Relative error of the law itself, which no number of runs reduces.
-const FLOOR: f64 = 0.007;
+const FLOOR: f64 = 0.006;
 
 /// Exponents that are tried.
 const GRID: std::ops::Range<usize> = 0..24;
@@ -194,6 +201,12 @@ impl Foresight {
         Ok((mixture.quantile(0.5), mixture.below(outcome)))
     }
 
+    /// Points of a target's foretold distribution below which these shares lie.
+    pub fn quantiles(&self, target: &Target, shares: &[f64]) -> Result<Vec<f64>> {
+        let mixture = self.mixture(target)?.0.widened(self.widening);
+        Ok(shares.iter().map(|share| mixture.quantile(*share)).collect())
+    }
+
     fn mixture(&self, target: &Target) -> Result<(Mixture, Constants)> {
         target.check()?;
         let mut mixture = Mixture::default();
@@ -238,6 +251,9 @@ impl Foresight {
         let (sizes, lengths) = (powers(|run| run.parameters, n0), powers(|run| run.tokens, d0));
         let weight_of: Vec<f64> =
             used.iter().map(|(run, weight)| weight * count / total / (run.loss * run.loss)).collect();
+        let noise = expected_noise(&used);
+        let dearest = used.iter().map(|(run, _)| run.flops).fold(0.0, f64::max);
+        let share = 1.0 / (1.0 + (dearest / IRREDUCIBLE.0).powf(-IRREDUCIBLE.1));
         let freedom = (effective - 3.0).max(0.0) + NOISE.1;
 
         let mut points = Vec::with_capacity(GRID.len() * GRID.len());
@@ -250,7 +266,7 @@ impl Foresight {
                 let solution = normal.solve(&[0b111, 0b110, 0b011, 0b101]);
                 let (alpha, beta) = (exponent(i), exponent(j));
                 let row = [1.0, (target.parameters / n0).powf(-alpha), (target.tokens / d0).powf(-beta)];
-                let residual = solution.residual * effective / count + NOISE.1 * NOISE.0 * NOISE.0;
+                let residual = solution.residual * effective / count + NOISE.1 * noise;
                 let variance = residual / freedom;
                 let irreducible = solution.coefficients[0];
                 // The evidence: E, A and B are integrated out, so exponents at which they are better
@@ -259,7 +275,7 @@ impl Foresight {
                 let prior = off(alpha, EXPONENT)
                     + off(beta, EXPONENT)
                     + off(alpha - beta, (0.0, APART))
-                    + off(irreducible / lowest, IRREDUCIBLE);
+                    + far(irreducible / lowest, share, SHARE);
                 points.push(Point {
                     weight: fit + prior,
                     loss: solution.at(row),
@@ -279,10 +295,24 @@ impl Foresight {
     }
 }
 
+/// Relative variance that is expected of the residuals: between equal runs, as far as there are some.
+fn expected_noise(used: &[(&Run, f64)]) -> f64 {
+    let heaviest = used.iter().map(|(_, weight)| *weight).fold(0.0, f64::max);
+    let rows: Vec<(Run, f64)> = used.iter().map(|(run, weight)| (**run, weight / heaviest)).collect();
+    let (squares, freedom) = Noise::pool(&rows);
+    (NOISE.1 * NOISE.0 * NOISE.0 + squares) / (NOISE.1 + freedom)
+}
+
 /// Logarithm of a normal density, but for its constant.
 fn off(x: f64, (mean, deviation): (f64, f64)) -> f64 {
     let z = (x - mean) / deviation;
     -0.5 * z * z
+}
+
+/// Logarithm of Student's density, but for its constant: of a deviation and degrees of freedom.
+fn far(x: f64, mean: f64, (deviation, freedom): (f64, f64)) -> f64 {
+    let z = (x - mean) / deviation;
+    -0.5 * (freedom + 1.0) * (z * z / freedom).ln_1p()
 }
 
 /// A pair of exponents.
@@ -341,6 +371,29 @@ mod tests {
         runs.iter_mut().for_each(|run| run.loss *= std::f64::consts::LOG2_E);
         let bits = Foresight::new(&runs).unwrap().predict(&target).unwrap();
         assert!((bits.loss / first.loss / std::f64::consts::LOG2_E - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn noise_between_equal_runs_widens_or_narrows_what_is_expected() {
+        let law = |n: f64, d: f64| 1.7 + 2.0 * (n / 1e6).powf(-0.34) + 2.0 * (d / 1e7).powf(-0.3);
+        let target = Target { parameters: 4e9, tokens: 8e10 };
+        let width = |apart: f64| {
+            let runs = ladder(law);
+            let twins = runs.iter().map(|run| Run { loss: run.loss * (1.0 + apart), ..*run });
+            let runs: Vec<Run> = twins.chain(runs.iter().copied()).collect();
+            let [_, interval, _] = Foresight::new(&runs).unwrap().predict(&target).unwrap().intervals;
+            interval.high - interval.low
+        };
+        let widths = [0.0, 0.01, 0.03].map(width);
+        assert!(widths.is_sorted(), "{widths:?}");
+        let used = ladder(law)[..2].to_vec();
+        let expected = |losses: [f64; 2]| {
+            let runs = losses.map(|loss| Run { loss, ..used[0] });
+            expected_noise(&[(&runs[0], 1.0), (&runs[1], 1.0)])
+        };
+        // Two equal runs: the prior's two runs' worth, and one more.
+        assert!((expected([3.0, 3.0]) / (NOISE.0 * NOISE.0 * 2.0 / 3.0) - 1.0).abs() < 1e-9);
+        assert!(expected([3.0, 3.3]) > NOISE.0 * NOISE.0);
     }
 
     #[test]

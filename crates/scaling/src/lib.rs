@@ -6,8 +6,8 @@
 //!
 //! Read [`Run`], then [`law`] (what a loss is taken to be), [`foresight`] (the prediction, and why it
 //! averages over laws instead of choosing one), [`backtest`] (how far off it was where the outcome is
-//! known), [`support`] (when it says no), [`forecast`] (all of it in one call) and [`capability`] (shares of
-//! questions instead of losses).
+//! known), [`support`] (when it says no), [`forecast`] (all of it in one call), [`next`] (which further run
+//! would say most) and [`capability`] (shares of questions instead of losses). [`Optimum`] is the best value of a setting.
 #![forbid(unsafe_code)]
 
 pub mod backtest;
@@ -19,7 +19,9 @@ pub mod law;
 mod median;
 mod minimise;
 mod mixture;
+pub mod next;
 mod noise;
+mod optimum;
 mod run;
 mod squares;
 pub mod support;
@@ -30,4 +32,5 @@ pub use foresight::{Foresight, Prediction};
 pub use median::median;
 pub use mixture::{Interval, LEVELS};
 pub use noise::Noise;
+pub use optimum::{Optimum, Tried};
 pub use run::{Run, Target};

@@ -17,18 +17,28 @@ pub struct Noise {
 impl Noise {
     /// Of runs with the same N and D; `None` where no two are alike.
     pub fn measure(runs: &[Run]) -> Option<Noise> {
-        let mut same = BTreeMap::<(u64, u64), Vec<f64>>::new();
-        for run in runs {
+        let rows: Vec<(Run, f64)> = runs.iter().map(|run| (*run, 1.0)).collect();
+        let (squares, freedom) = Noise::pool(&rows);
+        (freedom > 0.0).then(|| Noise { deviation: (squares / freedom).sqrt(), freedom })
+    }
+
+    /// Sum of squares of log losses about the means of their sizes, and its degrees of freedom; each size counts as much as
+    /// its runs weigh, which they do alike.
+    pub(crate) fn pool(rows: &[(Run, f64)]) -> (f64, f64) {
+        let mut same = BTreeMap::<(u64, u64), (f64, Vec<f64>)>::new();
+        for (run, weight) in rows {
             let key = (run.parameters.to_bits(), run.tokens.to_bits());
-            same.entry(key).or_default().push(run.loss.ln());
+            let (of, logs) = same.entry(key).or_insert((0.0, Vec::new()));
+            *of = weight.max(*of);
+            logs.push(run.loss.ln());
         }
-        let (mut sum, mut freedom) = (0.0, 0.0);
-        for logs in same.values() {
+        let (mut squares, mut freedom) = (0.0, 0.0);
+        for (weight, logs) in same.values() {
             let mean = logs.iter().sum::<f64>() / logs.len() as f64;
-            sum += logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>();
-            freedom += logs.len() as f64 - 1.0;
+            squares += weight * logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>();
+            freedom += weight * (logs.len() as f64 - 1.0);
         }
-        (freedom > 0.0).then(|| Noise { deviation: (sum / freedom).sqrt(), freedom })
+        (squares, freedom)
     }
 }
 
