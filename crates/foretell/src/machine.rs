@@ -1,10 +1,12 @@
 //! The machine as options describe it, and its clock.
 
-use crate::Failure;
 use crate::arguments::Common;
+use crate::{Failure, input};
 use anyhow::anyhow;
 use engine::CpuDevice;
 use kernels::{Cpu, Isa};
+use plan::{Elsewhere, Site};
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Threads that the options ask for: all cores unless given.
@@ -25,6 +27,31 @@ pub fn device(common: &Common) -> Result<CpuDevice, Failure> {
 /// A device of so many threads.
 pub fn device_of(common: &Common, threads: usize) -> Result<CpuDevice, Failure> {
     Ok(CpuDevice::new(Cpu::new(isa(common)?, threads)?))
+}
+
+/// This machine, measured.
+pub fn measured(common: &Common) -> Result<Site, Failure> {
+    Ok(Site::measure(&device(common)?)?)
+}
+
+/// A machine that is described, by a file or by the name of one in `machines`.
+pub fn described(name: &str) -> Result<Site, Failure> {
+    let given = PathBuf::from(name);
+    let listed = Path::new("machines").join(format!("{name}.toml"));
+    let path = match given.exists() {
+        true => given,
+        false if listed.exists() => listed,
+        false => {
+            let text = "there is neither a file of that name nor one in machines/";
+            return Err(Failure::Usage(format!("--machine {name}: {text}")));
+        }
+    };
+    let place = path.display();
+    let text = String::from_utf8(input::read(&path)?).map_err(|_| anyhow!("{place}: it is not UTF-8"))?;
+    let machine: Elsewhere =
+        toml::from_str(&text).map_err(|error| anyhow!("{place}: {}", error.to_string().trim_end()))?;
+    machine.check().map_err(|error| anyhow!("{place}: {error}"))?;
+    Ok(Site::There(machine))
 }
 
 /// The instruction set that the options ask for: the best there is unless given.

@@ -32,9 +32,12 @@ pub struct TargetRun {
     pub memory_bytes: u64,
     /// Bytes of the checkpoints that are kept.
     pub disk_bytes: u64,
-    /// Threads of the machine that time and memory are of.
+    /// The described machine that time and memory are of; `None`: the one that registered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// Its threads, cores or devices.
     pub threads: usize,
-    /// Its instruction set.
+    /// Instruction set of the machine that registered it.
     pub isa: String,
     /// Hash of what decides the run in `config`.
     pub config_hash: String,
@@ -57,6 +60,7 @@ impl TargetRun {
             memory: plan.memory,
             memory_bytes: plan.memory_bytes as u64,
             disk_bytes: (plan.checkpoint_bytes * plan.config.checkpoints.keep) as u64,
+            machine: plan.machine.clone(),
             threads: plan.config.machine.threads,
             isa: isa.into(),
             config_hash: TrainConfig::hash(&config)?,

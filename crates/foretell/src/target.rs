@@ -9,7 +9,7 @@ use crate::{Failure, machine};
 use anyhow::anyhow;
 use data::Dataset;
 use plan::ladder::Rung;
-use plan::{Budget, Corpus, Plan, Probe};
+use plan::{Budget, Corpus, Plan};
 use scaling::{Family, Target, support};
 use std::path::Path;
 
@@ -23,6 +23,8 @@ pub struct Asked<'a> {
     pub data: Option<&'a Path>,
     /// Of the run.
     pub seed: u64,
+    /// The machine that it is for, by its description; `None`: this one.
+    pub machine: Option<&'a str>,
 }
 
 /// How far from a time the foretold one may be.
@@ -47,15 +49,17 @@ impl Asked<'_> {
             let target = Target { parameters: rung.shape.parameters() as f64, tokens: rung.tokens };
             support::check(self.family.runs(), &target)?;
         }
-        let device = machine::device(common)?;
-        let probe = Probe::measure(&device)?;
+        let site = match self.machine {
+            Some(name) => machine::described(name)?,
+            None => machine::measured(common)?,
+        };
         let settings = Settings { entries: self.ladder.settings.clone(), typed: Vec::new() };
-        let made = |rung: &Rung| plan_rung(rung, &corpus, &settings, &self.ladder.sets, &probe, &device);
+        let made = |rung: &Rung| plan_rung(rung, &corpus, &settings, &self.ladder.sets, &site);
         let mut plan = match (rung, budget) {
             (Some(rung), _) => made(&rung)?,
             (None, Budget::Seconds(seconds)) => {
                 // Small models train at a third of the peak or so; what they really do is measured then.
-                let mut flops = probe.peak_flops * seconds / 3.0;
+                let mut flops = site.peak_flops() * seconds / 3.0;
                 let mut aims = 1;
                 loop {
                     let plan = made(&self.spending(vocab, rounded(flops))?)?;
@@ -72,7 +76,7 @@ impl Asked<'_> {
         plan.budget = budget;
         plan.config.origin.budget = budget.to_string();
         plan.config.origin.version = machine::version();
-        plan.config.machine.threads = machine::threads(common)?;
+        plan.config.machine.threads = site.threads();
         plan.config.machine.isa = common.isa.clone().unwrap_or_default();
         plan.config.data.path = dataset.folder().into();
         Ok(plan)

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod budget;
+mod elsewhere;
 mod error;
 pub mod ladder;
 mod machine;
@@ -11,15 +12,18 @@ mod made;
 pub mod rules;
 mod settings;
 mod shape;
+mod site;
 pub mod sizes;
 mod stopwatch;
-pub mod transfer;
 mod target;
+pub mod transfer;
 
 pub use budget::Budget;
+pub use elsewhere::{Elsewhere, Roof};
 pub use error::{Error, Result};
 pub use machine::{Cost, Probe, bandwidth, peak};
 pub use made::{Adjust, Corpus, Plan, Request, Seconds, check_memory, check_run, configure};
 pub use settings::Settings;
 pub use shape::{Family, Shape, depth, grid, widths};
+pub use site::Site;
 pub use stopwatch::{Stopwatch, step_config};

@@ -145,18 +145,14 @@ impl Probe {
 
     /// Seconds of a step of this configuration: its micro-batches, the sums of their gradients, the update.
     pub fn step_seconds(&self, config: &TrainConfig) -> Result<f64> {
-        let graph =
-            model::TrainGraph::new(&config.model, config.micro_rows, config.seq(), config.z_loss, true)?;
-        let each: f64 =
-            graph.graph.nodes().map(|n| self.seconds(n.name, n.flops as f64, n.bytes as f64)).sum();
-        let weights = 4.0 * config.model.parameters() as f64;
-        // What was measured is a lane of one thread among others; one of several shares its work.
-        let lanes = train::lanes(config, self.threads);
-        let (count, threads) = (config.micro_batches() / lanes, self.threads / lanes);
-        let sums = self.seconds("add_into", 0.0, SUM_BYTES * weights) * (count - 1) as f64;
-        let lanes = self.seconds("add_lanes", 0.0, SUM_BYTES * weights) * f64::from(lanes.ilog2());
-        let update = self.seconds("update", 0.0, UPDATE_BYTES * weights);
-        Ok((each * count as f64 + sums) / threads as f64 + lanes + update)
+        step_seconds(config, self.threads, &|name, flops, bytes, share| {
+            let seconds = self.seconds(name, flops, bytes);
+            match share {
+                // What was measured is a lane of one thread among others; one of several shares its work.
+                Share::Lane(threads) => seconds / threads as f64,
+                Share::Whole => seconds,
+            }
+        })
     }
 
     /// Seconds of one call of an operation; one that was not measured runs at half of the peak.
@@ -166,6 +162,33 @@ impl Probe {
             None => 2.0 * flops / self.peak_flops + 1e-6,
         }
     }
+}
+
+/// Who does an operation of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// One lane, with so many threads, while the others do the same.
+    Lane(usize),
+    /// All threads.
+    Whole,
+}
+
+/// Seconds of a step on so many threads, from those of its operations by name, floating-point operations and bytes.
+pub(crate) fn step_seconds(
+    config: &TrainConfig,
+    threads: usize,
+    seconds: &dyn Fn(&str, f64, f64, Share) -> f64,
+) -> Result<f64> {
+    let graph = model::TrainGraph::new(&config.model, config.micro_rows, config.seq(), config.z_loss, true)?;
+    let lanes = train::lanes(config, threads);
+    let (count, lane) = (config.micro_batches() / lanes, Share::Lane(threads / lanes));
+    let each: f64 = graph.graph.nodes().map(|n| seconds(n.name, n.flops as f64, n.bytes as f64, lane)).sum();
+    let weights = 4.0 * config.model.parameters() as f64;
+    let sums = seconds("add_into", 0.0, SUM_BYTES * weights, lane) * (count - 1) as f64;
+    let levels = f64::from(lanes.ilog2());
+    let lanes = seconds("add_lanes", 0.0, SUM_BYTES * weights, Share::Whole) * levels;
+    let update = seconds("update", 0.0, UPDATE_BYTES * weights, Share::Whole);
+    Ok(each * count as f64 + sums + lanes + update)
 }
 
 /// FLOP/s of nothing but multiply-adds on all threads: the best of some bursts of two milliseconds.

@@ -1,7 +1,7 @@
 //! A plan: everything that a budget decides, and what it will cost, before anything runs.
 
 use crate::rules::{self, EPOCHS_REFUSED, EPOCHS_WARNED, EVAL_SHARE, EVALS, TOKENS_PER_PARAMETER};
-use crate::{Budget, Error, Probe, Result, Settings, Shape, Stopwatch, step_config};
+use crate::{Budget, Error, Result, Settings, Shape, Site, Stopwatch, step_config};
 use engine::CpuDevice;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -109,8 +109,11 @@ pub struct Plan {
     pub memory_bytes: usize,
     /// Bytes of a checkpoint.
     pub checkpoint_bytes: usize,
-    /// On this machine, with nothing beside it.
+    /// With nothing beside it.
     pub seconds: Seconds,
+    /// The described machine that time and memory are of; `None`: this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
     /// Share of the machine's peak at which it trains.
     pub share_of_peak: f64,
     /// What the user should know.
@@ -151,23 +154,26 @@ pub fn configure(request: &Request<'_>, shape: Shape, tokens: f64) -> Result<Tra
 }
 
 impl Plan {
-    /// Resolves a request. The steps of the chosen shape are timed for about a second.
-    pub fn make(request: &Request<'_>, probe: &Probe, device: &CpuDevice) -> Result<Plan> {
+    /// Resolves a request. Here, the steps of the chosen shape are timed for about a second.
+    pub fn make(request: &Request<'_>, site: &Site) -> Result<Plan> {
         request.settings.check()?;
         let shapes = request.settings.candidates(request.corpus.vocab)?;
         // How much slower the machine is than the probe says, learned from the steps that were timed.
         let mut correction = 1.0;
         for attempt in 0.. {
-            let candidate = choose(request, probe, &shapes, correction)?;
+            let candidate = choose(request, site, &shapes, correction)?;
             let mut config = configuration(request, &candidate)?;
-            let memory = Memory::of(&config, device.cpu().threads())?;
-            check_run(&memory, request.available)?;
-            let estimate = probe.step_seconds(&config)?;
-            let timed = timed(&config, device, estimate)?;
+            let memory = Memory::of(&config, site.threads())?;
+            check_run(&memory, site.memory(request.available))?;
+            let estimate = site.step_seconds(&config)?;
+            let timed = match site {
+                Site::Here { device, .. } => timed(&config, device, estimate)?,
+                Site::There(_) => None,
+            };
             let step = timed.unwrap_or(estimate);
             correction = step / estimate;
             let Budget::Seconds(budget) = request.budget else {
-                return finish(request, probe, config, &candidate.shape, memory, step, timed.is_some());
+                return finish(request, site, config, &candidate.shape, memory, step, timed.is_some());
             };
             // The tokens take up what the estimate was wrong by.
             if request.settings.steps.is_none() {
@@ -181,9 +187,9 @@ impl Plan {
                 // With the rows that were timed.
                 let rows = Some(config.rows);
                 config = configuration(request, &Candidate { tokens, rows, ..candidate })?;
-                return finish(request, probe, config, &candidate.shape, memory, step, timed.is_some());
+                return finish(request, site, config, &candidate.shape, memory, step, timed.is_some());
             }
-            return finish(request, probe, config, &candidate.shape, memory, step, timed.is_some());
+            return finish(request, site, config, &candidate.shape, memory, step, timed.is_some());
         }
         unreachable!("the loop ends by itself")
     }
@@ -230,7 +236,7 @@ fn round_down(x: u64) -> u64 {
 }
 
 /// The candidate that the budget buys.
-fn choose(request: &Request<'_>, probe: &Probe, shapes: &[Shape], correction: f64) -> Result<Candidate> {
+fn choose(request: &Request<'_>, site: &Site, shapes: &[Shape], correction: f64) -> Result<Candidate> {
     let ratio = request.settings.tokens_per_parameter.unwrap_or(TOKENS_PER_PARAMETER);
     let fixed_tokens = |shape: &Shape| {
         let rows = request.settings.rows?;
@@ -276,12 +282,12 @@ fn choose(request: &Request<'_>, probe: &Probe, shapes: &[Shape], correction: f6
             for shape in shapes {
                 let all = Candidate { shape: *shape, tokens: wanted(shape), rows: None };
                 // Nothing runs faster than the peak: most shapes need no closer look.
-                let bound = shape.flops_per_token() * all.tokens / probe.peak_flops;
+                let bound = shape.flops_per_token() * all.tokens / site.peak_flops();
                 if bound > if fixed { seconds } else { FARTHEST * seconds } && least.is_some() {
                     continue;
                 }
                 let config = configuration(request, &all)?;
-                let step = probe.step_seconds(&config)? * correction;
+                let step = site.step_seconds(&config)? * correction;
                 let total = step * config.steps as f64 * (1.0 + EVAL_SHARE + 0.02)
                     + evaluation_seconds(&config, step);
                 let candidate = Candidate { tokens: all.tokens * seconds / total, ..all };
@@ -332,7 +338,9 @@ fn configuration(request: &Request<'_>, candidate: &Candidate) -> Result<TrainCo
     config.optimiser.decay = rules::DECAY as f32;
     config.schedule = Schedule {
         kind: ScheduleKind::Linear,
-        peak: settings.learning_rate.unwrap_or_else(|| rules::learning_rate(steps as f64 * step_tokens, step_tokens)),
+        peak: settings
+            .learning_rate
+            .unwrap_or_else(|| rules::learning_rate(steps as f64 * step_tokens, step_tokens)),
         warmup_steps,
         decay_steps: 0,
         last: 0.0,
@@ -369,7 +377,7 @@ fn checkpoint_bytes(config: &TrainConfig) -> usize {
 
 fn finish(
     request: &Request<'_>,
-    probe: &Probe,
+    site: &Site,
     mut config: TrainConfig,
     shape: &Shape,
     memory: Memory,
@@ -399,9 +407,13 @@ fn finish(
     if ratio < 0.5 * rule.unwrap_or(TOKENS_PER_PARAMETER) {
         notes.push(format!("{ratio:.1} tokens a parameter are few: even the smallest shape is too large"));
     }
-    if !measured {
-        notes
-            .push("a step takes so long that none was tried: its time is estimated from shorter ones".into());
+    match site.described() {
+        Some(name) => {
+            notes.push(format!("time and memory are those of {name}, from a description: nothing was timed"));
+        }
+        None if !measured => notes
+            .push("a step takes so long that none was tried: its time is estimated from shorter ones".into()),
+        None => {}
     }
     let bought = !matches!(request.budget, Budget::Size { tokens: None, .. });
     if let Some(steps) = request.settings.steps.filter(|_| bought) {
@@ -433,7 +445,8 @@ fn finish(
         memory_bytes: memory.total(),
         memory,
         checkpoint_bytes,
-        share_of_peak: flops / training / probe.peak_flops,
+        share_of_peak: flops / training / site.peak_flops(),
+        machine: site.described().map(String::from),
         seconds: Seconds { step, training, evaluation, saving, total: training + evaluation + saving },
         notes,
         config,

@@ -10,9 +10,8 @@ use crate::settings::Settings;
 use crate::{Failure, machine, output};
 use anyhow::{Context, anyhow};
 use data::Dataset;
-use engine::CpuDevice;
 use plan::ladder::{Design, Rung};
-use plan::{Adjust, Corpus, Plan, Probe, Request};
+use plan::{Adjust, Corpus, Plan, Request, Site};
 use record::Files;
 use serde::Serialize;
 use std::fs::File;
@@ -124,11 +123,13 @@ fn climb(options: &Run, common: &Common, settings: &Settings) -> Result<(), Fail
     let member = |rung: &RungPlan| Member { name: rung.name.clone(), flops: rung.flops };
     let mine: Vec<Member> = ladder.rungs.iter().skip(skip).step_by(step).map(member).collect();
     let sets = sets::load(&ladder.sets, dataset.tokenizer())?;
-    let fleet =
-        Fleet { folder: &options.out, name: "ladder", dataset: &dataset, sets: &sets, weights: true };
+    let fleet = Fleet { folder: &options.out, name: "ladder", dataset: &dataset, sets: &sets, weights: true };
     let Ended { stopped, diverged } = fleet.run(&mine, common)?;
     if let Some(name) = diverged.first() {
-        return Err(anyhow!("rung {name}: its loss is no number; a lower rate may help (--set learning_rate)").into());
+        return Err(anyhow!(
+            "rung {name}: its loss is no number; a lower rate may help (--set learning_rate)"
+        )
+        .into());
     }
     let (finished, others) = ladder.finished(&options.out)?;
     let summary =
@@ -202,12 +203,12 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
     notes.iter().for_each(|note| eprintln!("note: {note}"));
     let sets = sets::resolve(&options.score, dataset.tokenizer())?;
     let device = machine::device_of(common, 1)?;
-    let probe = Probe::measure(&device)?;
+    let site = Site::measure(&device)?;
     let mut progress = Progress::new("design", rungs.len() as u64, common.quiet || common.json);
     let (mut planned, mut plans) = (Vec::new(), Vec::new());
     for (count, rung) in (1..).zip(&rungs) {
         let Plan { parameters, tokens, flops, seconds, mut config, .. } =
-            plan_rung(rung, &corpus, settings, &sets, &probe, &device)?;
+            plan_rung(rung, &corpus, settings, &sets, &site)?;
         config.origin.version = machine::version();
         config.machine.threads = 1;
         plans.push((fleet::plan_file(&options.out, &rung.name), config.to_toml()?));
@@ -252,15 +253,14 @@ pub fn plan_rung(
     corpus: &Corpus,
     settings: &Settings,
     sets: &[FurtherSet],
-    probe: &Probe,
-    device: &CpuDevice,
+    site: &Site,
 ) -> Result<Plan, Failure> {
     let mut fixed = rung.settings();
     let fields = super::plan::apply(settings, &mut fixed)?;
     let adjust = Shared { fields: &fields, sets, seed: rung.seed };
     let available = crate::memory::available();
     let request = Request { budget: rung.budget(), settings: &fixed, corpus, adjust: &adjust, available };
-    Plan::make(&request, probe, device).map_err(Failure::of_plan)
+    Plan::make(&request, site).map_err(Failure::of_plan)
 }
 
 /// What the ladder costs, before it runs.

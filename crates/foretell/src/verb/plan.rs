@@ -7,7 +7,7 @@ use crate::{Failure, machine, memory, output};
 use anyhow::anyhow;
 use data::Dataset;
 use engine::CpuDevice;
-use plan::{Adjust, Budget, Corpus, Plan, Probe, Request};
+use plan::{Adjust, Budget, Corpus, Plan, Request, Site};
 use std::path::PathBuf;
 use train::TrainConfig;
 
@@ -15,6 +15,7 @@ use train::TrainConfig;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   foretell plan --data data/real --budget 20m
+  foretell plan --data data/real --budget 2h --machine server.toml
   foretell plan --vocab 4096 --budget N=1e7 --set tokens_per_parameter=40 --json")]
 pub struct Options {
     /// A folder made by `data build`
@@ -26,6 +27,9 @@ pub struct Options {
     /// How much: a time (20m), FLOP (1e14), or a size (N=1e6,D=2e7)
     #[arg(long, value_name = "BUDGET")]
     pub budget: String,
+    /// For another machine, by its description: a TOML file, or NAME for machines/NAME.toml [default: this one]
+    #[arg(long, value_name = "FILE|NAME")]
+    pub machine: Option<String>,
 }
 
 /// Prints the plan.
@@ -41,8 +45,11 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
         },
         (None, None) => return Err(Failure::Usage("--data or --vocab is needed".into())),
     };
-    let device = machine::device(common)?;
-    let plan = make(&corpus, &options.budget, settings, &device, None)?;
+    let site = || match &options.machine {
+        Some(name) => machine::described(name),
+        None => machine::measured(common),
+    };
+    let plan = make_at(&corpus, &options.budget, settings, &site, None)?;
     Ok(output::either(common, &plan, || format!("A run of {}:\n{plan}", plan.budget))?)
 }
 
@@ -113,12 +120,23 @@ pub fn check(budget: &str, settings: &Settings, vocab: usize) -> Result<Budget, 
     Ok(budget)
 }
 
-/// Resolves a budget under the settings.
+/// Resolves a budget under the settings, for this machine.
 pub fn make(
     corpus: &Corpus,
     budget: &str,
     settings: &Settings,
     device: &CpuDevice,
+    init: Option<&Model>,
+) -> Result<Plan, Failure> {
+    make_at(corpus, budget, settings, &|| Ok(Site::measure(device)?), init)
+}
+
+/// Resolves a budget under the settings; the site is asked for once nothing else can be refused.
+fn make_at(
+    corpus: &Corpus,
+    budget: &str,
+    settings: &Settings,
+    site: &dyn Fn() -> Result<Site, Failure>,
     init: Option<&Model>,
 ) -> Result<Plan, Failure> {
     let budget = check(budget, settings, corpus.vocab)?;
@@ -148,10 +166,10 @@ pub fn make(
     let fields = apply(settings, &mut fixed)?;
     let init = init.map(|model| (model.config.clone(), model.path.display().to_string()));
     let adjust = Fields { fields, init };
-    let probe = Probe::measure(device)?;
+    let site = site()?;
     let request =
         Request { budget, settings: &fixed, corpus, adjust: &adjust, available: memory::available() };
-    let mut plan = Plan::make(&request, &probe, device).map_err(Failure::of_plan)?;
+    let mut plan = Plan::make(&request, &site).map_err(Failure::of_plan)?;
     plan.config.origin.version = machine::version();
     Ok(plan)
 }

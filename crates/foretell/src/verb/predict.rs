@@ -47,6 +47,9 @@ pub struct Options {
     /// Where the ladder's data is now, if it was moved
     #[arg(long, value_name = "DATA", conflicts_with = "log", value_parser = crate::arguments::path())]
     pub data: Option<PathBuf>,
+    /// Time and memory on another machine, by its description: a TOML file, or NAME for machines/NAME.toml
+    #[arg(long, value_name = "FILE|NAME", conflicts_with = "log")]
+    pub machine: Option<String>,
     /// Of the run's weights and of its order of the data
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -71,7 +74,13 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     let (target, plan) = match &ladder {
         None => (target(&family, budget)?, None),
         Some(ladder) => {
-            let asked = Asked { ladder, family: &family, data: options.data.as_deref(), seed: options.seed };
+            let asked = Asked {
+                ladder,
+                family: &family,
+                data: options.data.as_deref(),
+                seed: options.seed,
+                machine: options.machine.as_deref(),
+            };
             let plan = asked.plan(budget, common)?;
             let target = Target { parameters: plan.parameters as f64, tokens: plan.tokens as f64 };
             (target, Some(plan))

@@ -164,15 +164,20 @@ fn foretold(
         );
     }
     config.origin.prediction = Some(prediction.origin());
+    if prediction.run.machine.is_some() {
+        // A description's cores are not those of this machine.
+        config.machine.threads = 0;
+    }
     if !common.json && !common.quiet {
         let run = &prediction.run;
         eprintln!(
-            "The run of prediction {id}: {} steps, {} tokens, {:.1} MB, {:.0} s on {} threads",
+            "The run of prediction {id}: {} steps, {} tokens, {:.1} MB, {:.0} s on {} threads{}",
             run.steps,
             run.tokens,
             run.memory_bytes as f64 / 1e6,
             run.seconds.total,
-            run.threads
+            run.threads,
+            run.machine.as_ref().map_or(String::new(), |name| format!(" of {name}"))
         );
     }
     Ok(config)

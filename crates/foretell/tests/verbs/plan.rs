@@ -64,6 +64,58 @@ fn a_plan_needs_no_data() {
     assert!(plan["epochs"].is_null());
 }
 
+/// A machine that is a thousand times as fast as any.
+const MACHINE: &str =
+    "name = \"made up\"\npeak_flops = 1e15\nbandwidth = 1e14\ndevices = 4\nefficiency = 0.5\n";
+
+#[test]
+fn a_run_is_planned_for_a_machine_that_is_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let made_up = file("made-up.toml", MACHINE);
+    let small = file("small.toml", &format!("{MACHINE}memory = 1e6\n"));
+    let strange = file("strange.toml", &format!("{MACHINE}colour = 3\n"));
+    let none = file("none.toml", &MACHINE.replace("0.5", "0"));
+    let knitting = file("knitting.toml", &format!("{MACHINE}[operations.knitting]\noverhead = 1e-3\n"));
+    let places = [
+        ("folder", folder.path()),
+        ("made", &made_up),
+        ("small", &small),
+        ("strange", &strange),
+        ("none", &none),
+        ("knitting", &knitting),
+    ];
+    let line = "plan --vocab 300 --budget N=1e5,D=1e6 --machine {made}";
+    let plan = ok(words(&format!("{line} --json"), &places)).summary();
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    assert_eq!(plan["machine"], "made up");
+    assert!(number(&plan["share_of_peak"]) <= 0.5, "{plan:?}");
+    // The same every time: nothing was timed.
+    assert_eq!(plan, ok(words(&format!("{line} --json"), &places)).summary());
+    let text = ok(words(line, &places)).stdout;
+    assert!(text.contains("made up, from a description"), "{text}");
+    // So much time buys far more there than here.
+    let timed = ok(words("plan --vocab 300 --budget 1m --machine {made} --json", &places)).summary();
+    assert!(number(&timed["flops"]) > 1e15, "{timed:?}");
+    assert!((0.5..1.1).contains(&(number(&timed["seconds"]["total"]) / 60.0)), "{timed:?}");
+    refused(
+        folder.path(),
+        &places,
+        &[
+            ("plan --vocab 300 --budget 1e9 --machine {folder}/missing", "machines/"),
+            ("plan --vocab 300 --budget 1e9 --machine {folder}", "regular file"),
+            ("plan --vocab 300 --budget 1e9 --machine {strange}", "colour"),
+            ("plan --vocab 300 --budget 1e9 --machine {none}", "efficiency"),
+            ("plan --vocab 300 --budget 1e9 --machine {knitting}", "knitting"),
+            ("plan --vocab 300 --budget N=1e6 --machine {small}", "MB of memory are needed"),
+        ],
+    );
+}
+
 #[test]
 fn bad_input_is_refused() {
     let World { data, text, run } = world();

@@ -131,6 +131,11 @@ fn a_prediction_uses_the_rungs_that_it_may_and_a_run_serves_several() {
         some["runs"].as_u64() < all["runs"].as_u64()
             && some["compute_ratio"].as_f64() > all["compute_ratio"].as_f64()
     );
+    let toml = "name = \"made up\"\npeak_flops = 1e15\nbandwidth = 1e14\nefficiency = 0.5\n";
+    fs::write(scene.at("toml"), toml).unwrap();
+    let there = scene.ok(&format!("predict {{ladder}} --budget {BUDGET} --machine {{toml}}"));
+    assert_eq!((&there["run"]["machine"], &there["loss"]), (&"made up".into(), &all["loss"]));
+    assert!(there["run"]["seconds"]["step"].as_f64() < all["run"]["seconds"]["step"].as_f64());
     scene.refused(&format!("{line} --max-rung 10"), &["--max-rung", "cheapest"]);
     scene.refused(&format!("{line} --max-rung=-1"), &["--max-rung"]);
     scene.ok(TRAIN);
