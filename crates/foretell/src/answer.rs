@@ -109,6 +109,9 @@ impl Answer {
         self.laws(&mut text);
         if let (Some(id), Some(hash)) = (self.id, &self.hash) {
             let _ = writeln!(text, "  registered as {id} in {}, hash {hash}", registry.display());
+            if self.run.is_some() {
+                let _ = writeln!(text, "  go on with: foretell train --prediction {id}");
+            }
         }
         text
     }

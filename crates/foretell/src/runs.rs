@@ -75,6 +75,8 @@ pub struct Log {
     pub runs: Vec<Run>,
     /// Notes for the user.
     pub notes: Vec<String>,
+    /// Hash of the file.
+    pub hash: String,
 }
 
 /// Losses beyond this are no nats a token: a uniform guess among a million tokens has 13.8.
@@ -131,7 +133,7 @@ pub fn read(path: &Path, columns: &Columns) -> Result<Log, Failure> {
         notes.push(format!("of {points} points the last of each of {} runs counts", runs.len()));
     }
     notes.extend(units(&runs, flops.is_some()));
-    Ok(Log { runs, notes })
+    Ok(Log { runs, notes, hash: table.hash().into() })
 }
 
 /// What looks like a mistaken unit.

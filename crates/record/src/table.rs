@@ -12,6 +12,7 @@ pub struct Table {
     /// Names of columns, in their order.
     pub columns: Vec<String>,
     rows: Vec<(u64, Vec<Option<String>>)>,
+    hash: String,
 }
 
 /// A row of a table.
@@ -44,8 +45,8 @@ impl Table {
 
     /// CSV: the first line names the columns.
     pub fn of_csv(path: &Path, bytes: &[u8]) -> Result<Table> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+        let plain = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(plain);
         let wrong = |error: csv::Error| Error::damaged(path, error.to_string());
         let columns: Vec<String> = reader.headers().map_err(wrong)?.iter().map(String::from).collect();
         let mut rows = Vec::new();
@@ -57,7 +58,7 @@ impl Table {
                 record.iter().map(|cell| Some(cell.to_string()).filter(|s| !s.is_empty())).collect(),
             ));
         }
-        Table::checked(path, columns, rows)
+        Table::checked(path, bytes, columns, rows)
     }
 
     /// JSONL: an object a line; objects within objects become dotted names.
@@ -83,17 +84,22 @@ impl Table {
             rows.push((number, cells));
         }
         rows.iter_mut().for_each(|(_, cells)| cells.resize(columns.len(), None));
-        Table::checked(path, columns, rows)
+        Table::checked(path, bytes, columns, rows)
     }
 
-    fn checked(path: &Path, columns: Vec<String>, rows: Vec<(u64, Vec<Option<String>>)>) -> Result<Table> {
+    fn checked(
+        path: &Path,
+        bytes: &[u8],
+        columns: Vec<String>,
+        rows: Vec<(u64, Vec<Option<String>>)>,
+    ) -> Result<Table> {
         if columns.iter().all(String::is_empty) {
             return Err(Error::damaged(
                 path,
                 "is empty; a table of runs begins with the names of its columns",
             ));
         }
-        Ok(Table { path: path.into(), columns, rows })
+        Ok(Table { path: path.into(), columns, rows, hash: crate::hash(bytes) })
     }
 
     /// The rows, in order.
@@ -109,6 +115,11 @@ impl Table {
     /// Its file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Hash of the file.
+    pub fn hash(&self) -> &str {
+        &self.hash
     }
 }
 

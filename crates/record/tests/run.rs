@@ -56,6 +56,34 @@ fn contents(path: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
+fn a_record_that_was_altered_after_the_end_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    write(&path, Files::new()).unwrap();
+    let run = Run::open(&path).unwrap();
+    let (lines, hash) = run.hashed_metrics().unwrap();
+    let seal = run.seal().unwrap().unwrap();
+    assert_eq!((lines.len(), seal.records.get("metrics.jsonl")), (4, Some(&hash)));
+    assert_eq!(seal.records.keys().collect::<Vec<_>>(), ["metrics.jsonl", "run.toml"]);
+    for name in ["metrics.jsonl", "run.toml"] {
+        let text = fs::read_to_string(path.join(name)).unwrap();
+        fs::write(path.join(name), text.replace('1', "2")).unwrap();
+        let said = run.record(name).unwrap_err().to_string();
+        assert!(said.contains(name) && said.contains("altered after"), "{said}");
+        fs::write(path.join(name), text).unwrap();
+    }
+    run.record("run.toml").unwrap();
+    // What came later is no part of it; runs of older versions have no seal.
+    fs::write(path.join("notes.jsonl"), "{}").unwrap();
+    run.record("notes.jsonl").unwrap();
+    fs::write(path.join("DONE"), "").unwrap();
+    assert!(run.done() && run.seal().unwrap().is_none());
+    run.metrics().unwrap();
+    fs::write(path.join("DONE"), "{").unwrap();
+    assert!(run.metrics().unwrap_err().to_string().contains("DONE"));
+}
+
+#[test]
 fn any_failing_write_leaves_a_run_that_goes_on_to_the_same_end() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");

@@ -222,6 +222,32 @@ fn memory_is_known_before_it_is_taken() {
 }
 
 #[test]
+fn two_runs_differ_in_what_decides_their_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path());
+    let one = config(&data, 3);
+    let mut other = one.clone();
+    other.machine.threads = 7;
+    other.origin.started = 9;
+    other.origin.prediction = Some(train::Foretold { id: 1, hash: "x".into() });
+    other.data.path = "elsewhere".into();
+    let texts = |other: &TrainConfig| (one.to_toml().unwrap(), other.to_toml().unwrap());
+    let (a, b) = texts(&other);
+    assert_eq!(TrainConfig::hash(&a).unwrap(), TrainConfig::hash(&b).unwrap());
+    // When it is saved and looked at is of the run, and not of its result.
+    (other.checkpoints.every, other.evaluation.every) = (5, 6);
+    let (a, b) = texts(&other);
+    assert_ne!(TrainConfig::hash(&a).unwrap(), TrainConfig::hash(&b).unwrap());
+    assert_eq!(TrainConfig::differences(&a, &b).unwrap(), []);
+    other.model.intermediate_size += 8;
+    other.data.eval_hash = "y".into();
+    let (a, b) = texts(&other);
+    let names: Vec<String> =
+        TrainConfig::differences(&a, &b).unwrap().into_iter().map(|(name, ..)| name).collect();
+    assert_eq!(names, ["data.eval_hash", "model.intermediate_size"]);
+}
+
+#[test]
 fn what_does_not_fit_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let data = dataset(folder.path());

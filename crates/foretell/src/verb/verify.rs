@@ -99,6 +99,10 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
                 text += &format!("  {level} % intervals held {:.0} %\n", 100.0 * held);
             }
         }
+        text += &calibration
+            .hash
+            .as_ref()
+            .map_or(String::new(), |hash| format!("  hash of the last entry: {hash}\n"));
         text
     })?)
 }
