@@ -63,13 +63,12 @@ impl Known {
     /// Other people's runs.
     pub fn of_log(path: &Path, columns: &str) -> Result<Known, Failure> {
         let log = runs::read(path, &Columns::parse(columns)?)?;
-        let hash = record::hash(&crate::input::read(path)?);
         Ok(Known {
             runs: log.runs,
             unit: "as in the log",
             notes: log.notes,
             place: path.display().to_string(),
-            source: serde_json::json!({"log": path, "hash": hash}),
+            source: serde_json::json!({"log": path, "hash": log.hash}),
             bytes_per_word: None,
         })
     }

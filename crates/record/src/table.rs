@@ -12,6 +12,7 @@ pub struct Table {
     /// Names of columns, in their order.
     pub columns: Vec<String>,
     rows: Vec<(u64, Vec<Option<String>>)>,
+    hash: String,
 }
 
 /// A row of a table.
@@ -19,6 +20,48 @@ pub struct Table {
 pub struct Row<'a> {
     table: &'a Table,
     at: usize,
+}
+
+/// A table that is put together from several files: rows with named cells, columns in the order in which
+/// their names came.
+#[derive(Debug)]
+pub struct TableBuilder {
+    table: Table,
+    place: BTreeMap<String, usize>,
+}
+
+impl TableBuilder {
+    /// An empty table; `path` is for errors.
+    pub fn new(path: &Path) -> TableBuilder {
+        let table = Table { path: path.into(), columns: Vec::new(), rows: Vec::new(), hash: String::new() };
+        TableBuilder { table, place: BTreeMap::new() }
+    }
+
+    /// Adds a row that stands in some line of its file. Of cells with one name the first counts.
+    pub fn row<N: Into<String>>(&mut self, line: u64, cells: impl IntoIterator<Item = (N, String)>) {
+        let mut row = vec![None; self.table.columns.len()];
+        for (name, value) in cells {
+            let name = name.into();
+            let at = *self.place.entry(name.clone()).or_insert_with(|| {
+                self.table.columns.push(name);
+                self.table.columns.len() - 1
+            });
+            row.resize(self.table.columns.len(), None);
+            if row[at].is_none() && !value.is_empty() {
+                row[at] = Some(value);
+            }
+        }
+        self.table.rows.push((line, row));
+    }
+
+    /// The table, with a hash of what it was made of.
+    pub fn finish(mut self, hash: String) -> Result<Table> {
+        if self.table.rows.is_empty() {
+            return Err(Error::damaged(&self.table.path, "has no points of runs"));
+        }
+        self.table.hash = hash;
+        Ok(self.table)
+    }
 }
 
 /// Files beyond this are no table of runs.
@@ -44,8 +87,8 @@ impl Table {
 
     /// CSV: the first line names the columns.
     pub fn of_csv(path: &Path, bytes: &[u8]) -> Result<Table> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+        let plain = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(plain);
         let wrong = |error: csv::Error| Error::damaged(path, error.to_string());
         let columns: Vec<String> = reader.headers().map_err(wrong)?.iter().map(String::from).collect();
         let mut rows = Vec::new();
@@ -57,7 +100,7 @@ impl Table {
                 record.iter().map(|cell| Some(cell.to_string()).filter(|s| !s.is_empty())).collect(),
             ));
         }
-        Table::checked(path, columns, rows)
+        Table::checked(path, bytes, columns, rows)
     }
 
     /// JSONL: an object a line; objects within objects become dotted names.
@@ -83,17 +126,22 @@ impl Table {
             rows.push((number, cells));
         }
         rows.iter_mut().for_each(|(_, cells)| cells.resize(columns.len(), None));
-        Table::checked(path, columns, rows)
+        Table::checked(path, bytes, columns, rows)
     }
 
-    fn checked(path: &Path, columns: Vec<String>, rows: Vec<(u64, Vec<Option<String>>)>) -> Result<Table> {
+    fn checked(
+        path: &Path,
+        bytes: &[u8],
+        columns: Vec<String>,
+        rows: Vec<(u64, Vec<Option<String>>)>,
+    ) -> Result<Table> {
         if columns.iter().all(String::is_empty) {
             return Err(Error::damaged(
                 path,
                 "is empty; a table of runs begins with the names of its columns",
             ));
         }
-        Ok(Table { path: path.into(), columns, rows })
+        Ok(Table { path: path.into(), columns, rows, hash: crate::hash(bytes) })
     }
 
     /// The rows, in order.
@@ -110,9 +158,14 @@ impl Table {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Hash of the file.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
 }
 
-fn flatten(
+pub(crate) fn flatten(
     prefix: &str,
     object: &serde_json::Map<String, serde_json::Value>,
     into: &mut impl FnMut(String, String),
@@ -158,6 +211,13 @@ impl<'a> Row<'a> {
     /// An error that names file, line and column.
     pub fn wrong(&self, column: &str, what: &str) -> Error {
         Error::damaged(&self.table.path, format!("line {}, column {column}: {what}", self.line()))
+    }
+
+    /// Cells that are not empty, with the names of their columns.
+    pub fn cells(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let cells = &self.table.rows[self.at].1;
+        let named = self.table.columns.iter().zip(cells);
+        named.filter_map(|(name, cell)| Some((name.as_str(), cell.as_deref()?)))
     }
 
     /// Its line in the file, from 1.

@@ -1,0 +1,23 @@
+//! TensorBoard event files: scalars as protocol-buffer records, each framed with its length and two
+//! masked CRC-32C sums (tensorflow.org, `TFRecord`; `event.proto`, `summary.proto`).
+
+mod proto;
+mod read;
+mod write;
+
+pub use read::{Events, Scalar};
+pub use write::EventWriter;
+
+/// The sum of a frame's part: CRC-32C, turned and shifted so that sums of sums are safe.
+fn masked(data: &[u8]) -> u32 {
+    crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+#[cfg(test)]
+mod tests {
+    /// The check value of CRC-32C (RFC 3720, appendix B.4: 32 bytes of zeros).
+    #[test]
+    fn sums_are_castagnolis() {
+        assert_eq!(crc32c::crc32c(&[0; 32]), 0x8a91_36aa);
+    }
+}
