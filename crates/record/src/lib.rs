@@ -27,7 +27,7 @@ pub use metrics::{Line, MetricsWriter, read_metrics};
 pub use registry::{Entry, Registry};
 pub use run::{Run, RunWriter, Seal};
 pub use table::{Row, Table, TableBuilder};
-pub use tensorboard::{EventWriter, Events, Scalar};
+pub use tensorboard::{EventWriter, Events, Scalar, framed};
 
 /// The hash that records name a file's content by: BLAKE3, in hexadecimal.
 pub fn hash(bytes: &[u8]) -> String {

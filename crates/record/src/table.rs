@@ -213,6 +213,11 @@ impl<'a> Row<'a> {
         Error::damaged(&self.table.path, format!("line {}, column {column}: {what}", self.line()))
     }
 
+    /// File and line, for messages.
+    pub fn place(&self) -> String {
+        format!("{} line {}", self.table.path.display(), self.line())
+    }
+
     /// Cells that are not empty, with the names of their columns.
     pub fn cells(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let cells = &self.table.rows[self.at].1;

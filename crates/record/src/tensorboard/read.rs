@@ -188,7 +188,7 @@ fn scalar(bytes: &[u8]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::files::Files;
-    use crate::tensorboard::EventWriter;
+    use crate::tensorboard::{EventWriter, framed};
     use proptest::prelude::*;
 
     fn path() -> &'static Path {
@@ -207,11 +207,6 @@ mod tests {
     /// A field of bytes.
     fn put(number: u8, value: &[u8]) -> Vec<u8> {
         [&[number << 3 | 2, value.len() as u8], value].concat()
-    }
-
-    fn framed(event: &[u8]) -> Vec<u8> {
-        let length = (event.len() as u64).to_le_bytes();
-        [&length[..], &masked(&length).to_le_bytes(), event, &masked(event).to_le_bytes()].concat()
     }
 
     /// An event with a value of these parts, at step 7.

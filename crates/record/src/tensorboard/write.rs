@@ -1,6 +1,6 @@
 //! Writing event files: scalars, one an event.
 
-use super::masked;
+use super::framed;
 use crate::error::{Error, Result};
 use crate::files::{FileWriter, Files};
 use std::io::Write;
@@ -10,15 +10,13 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct EventWriter {
     file: FileWriter,
-    record: Vec<u8>,
 }
 
 impl EventWriter {
     /// A new file in `folder`; `seconds` since 1970 make its name, as TensorBoard expects.
     pub fn new(files: &Files, folder: &Path, seconds: f64) -> Result<EventWriter> {
         let name = format!("events.out.tfevents.{:010}.{}.foretell", seconds as u64, std::process::id());
-        let mut writer =
-            EventWriter { file: files.create(&folder.join(name))?, record: Vec::with_capacity(256) };
+        let mut writer = EventWriter { file: files.create(&folder.join(name))? };
         let mut event = Vec::new();
         double(&mut event, 1, seconds);
         bytes(&mut event, 3, b"brain.Event:2");
@@ -41,13 +39,7 @@ impl EventWriter {
     }
 
     fn append(&mut self, event: &[u8]) -> Result<()> {
-        let length = (event.len() as u64).to_le_bytes();
-        self.record.clear();
-        self.record.extend(length);
-        self.record.extend(masked(&length).to_le_bytes());
-        self.record.extend(event);
-        self.record.extend(masked(event).to_le_bytes());
-        self.file.write_all(&self.record).map_err(Error::io("write", self.file.path()))
+        self.file.write_all(&framed(event)).map_err(Error::io("write", self.file.path()))
     }
 }
 
@@ -73,6 +65,7 @@ fn bytes(out: &mut Vec<u8>, field: u8, value: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensorboard::masked;
 
     /// Field numbers and wire types are those of `event.proto` and `summary.proto`.
     #[test]
