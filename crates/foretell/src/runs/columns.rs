@@ -61,6 +61,7 @@ const ROLES: [(Role, &str, &[&str]); 9] = [
             "train_tokens",
             "total_tokens",
             "tokens_seen",
+            "train/tokens",
             "throughput/total_tokens",
             "consumed_tokens",
             "tokens_trained",
