@@ -95,6 +95,8 @@ if [ $all = yes ]; then
             "$target/release/foretell" quickstart --out "$trained" --budget 20s --bytes 2000000 --vocab 512 --quiet
     }
     step "release build and run" train
+    look() { cargo test --locked -p report --test page && scripts/report.py "$target/tmp/report.html"; }
+    step "report in Chromium" look
     step "parity" scripts/parity.sh "$target/release/foretell" --checkpoint "$trained/run"
 fi
 

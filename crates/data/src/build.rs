@@ -257,6 +257,14 @@ pub fn build_until(
         let count = short.len();
         format!("{count} held-out items are too short to be looked for (fewer than 12 letters); the first is {first}")
     });
+    let left_out = input.questions.iter().map(|name| {
+        let remedy = match config.held_out {
+            Some(_) => "",
+            None => "; --held-out with it keeps its questions out of the documents, too",
+        };
+        format!("{name} holds questions and is not trained on{remedy}")
+    });
+    let notes: Vec<String> = notes.into_iter().chain(left_out).collect();
     let mut builder = Builder {
         config,
         total: input.files.iter().map(|file| file.bytes).sum(),
@@ -264,7 +272,7 @@ pub fn build_until(
         filter,
         stop,
         progress,
-        notes: notes.into_iter().collect(),
+        notes,
     };
     let tokenizer = builder.tokenizer()?;
     if let Some(reason) = tokenizer.slow_reason() {

@@ -8,12 +8,15 @@ use crate::order::permute;
 use crate::split::Split;
 use crate::tokenizer::Tokenizer;
 
-/// Whole documents of a split, as rows, with the bytes and words of what is predicted.
+/// Pieces of a split's documents, as rows, with the bytes and words of what is predicted.
+///
+/// Documents are cut into pieces of 2048 tokens, and pieces are drawn, for documents differ in length by orders of
+/// magnitude: a few whole ones would be a poor sample, and long ones would never be taken.
 pub struct EvalSet {
     split: Arc<Split>,
     seq: usize,
-    /// First token of each document and where it begins in the set; the last entry is the total.
-    documents: Vec<(u64, u64)>,
+    /// First token of each piece and where it begins in the set; the last entry is the total.
+    pieces: Vec<(u64, u64)>,
     tokens: u64,
     targets: u64,
     weight: f64,
@@ -21,101 +24,101 @@ pub struct EvalSet {
     words: u64,
 }
 
-/// Decides which documents a limited set takes; part of what makes it frozen.
+/// Decides which pieces a limited set takes; part of what makes it frozen.
 const KEY: u64 = 0x6576_616c;
 
+/// Tokens of a piece, at most.
+const PIECE: u64 = 2048;
+
 impl EvalSet {
-    /// Takes whole documents, in one fixed pseudo-random order, until the next would exceed `most_tokens`
-    /// (at least one). `seq` decides only how much context a target has.
+    /// Takes pieces, in one fixed pseudo-random order, until the next would exceed `most_tokens` (at least one).
+    /// `seq` decides only how much context a target has.
     pub fn new(split: Arc<Split>, tokenizer: &Tokenizer, seq: usize, most_tokens: u64) -> Result<EvalSet> {
         if seq == 0 {
             return Err(Error::Config("a row of 0 tokens holds nothing".into()));
         }
-        let count = split.documents();
-        if count == 0 {
+        if split.documents() == 0 {
             return Err(Error::Empty(
                 "the data has no held-out documents; build it with a larger hold-out".into(),
             ));
         }
+        // Pieces before each document.
+        let mut before = vec![0];
+        for document in 0..split.documents() {
+            let range = split.document(document);
+            before.push(before[document as usize] + (range.end - range.start).div_ceil(PIECE));
+        }
+        let count = before[before.len() - 1];
+        let mut chosen = Vec::new();
+        let mut tokens = 0;
+        for index in 0..count {
+            let piece = permute(index, count, KEY);
+            let document = before.partition_point(|&first| first <= piece) - 1;
+            let range = split.document(document as u64);
+            let start = range.start + (piece - before[document]) * PIECE;
+            let end = range.end.min(start + PIECE);
+            if !chosen.is_empty() && tokens + (end - start) > most_tokens {
+                break;
+            }
+            tokens += end - start;
+            chosen.push((start, end, document as u64));
+        }
+        // Reading goes forward through the files.
+        chosen.sort_unstable();
         let mut set = EvalSet {
             seq,
-            documents: Vec::new(),
-            tokens: 0,
+            pieces: Vec::new(),
+            tokens,
             targets: 0,
             weight: 0.0,
             bytes: 0,
             words: 0,
             split,
         };
-        let plain = set.split.uniform();
-        let mut chosen = Vec::new();
-        for index in 0..count {
-            let document = permute(index, count, KEY);
-            let range = set.split.document(document);
-            let tokens = range.end - range.start;
-            if !chosen.is_empty() && set.tokens + tokens > most_tokens {
-                break;
-            }
-            set.tokens += tokens;
-            chosen.push(document);
-        }
-        // Reading goes forward through the files.
-        chosen.sort_unstable();
         let mut at = 0;
-        for document in chosen {
-            let range = set.split.document(document);
-            set.documents.push((range.start, at));
-            at += range.end - range.start;
-            if plain {
-                set.targets += range.end - range.start;
-                set.bytes += u64::from(set.split.document_bytes(document));
-                set.words += u64::from(set.split.document_words(document));
-            } else {
-                set.count_weighted(document, tokenizer)?;
-            }
+        for (start, end, document) in chosen {
+            set.pieces.push((start, at));
+            at += end - start;
+            set.count(start, end, document, tokenizer)?;
         }
-        set.documents.push((0, at));
-        if plain {
-            set.weight = set.targets as f64;
-        }
+        set.pieces.push((0, at));
         if set.targets == 0 {
             return Err(Error::Empty("nothing in the held-out documents has a weight".into()));
         }
         Ok(set)
     }
 
-    /// Counts the bytes and words of what has a weight in one document.
-    fn count_weighted(&mut self, document: u64, tokenizer: &Tokenizer) -> Result<()> {
-        let range = self.split.document(document);
-        let mut tokens = vec![0; (range.end - range.start) as usize];
-        self.split.read(range.start, &mut tokens)?;
+    /// Counts what has a weight among the targets of a piece: the tokens behind each of its own; behind a document's
+    /// last stands its end, with the weight of what it ends.
+    fn count(&mut self, start: u64, end: u64, document: u64, tokenizer: &Tokenizer) -> Result<()> {
+        let last = self.split.document(document).end;
+        let mut tokens = vec![0; (end.min(last - 1) + 1 - start) as usize];
+        self.split.read(start, &mut tokens)?;
         let mut in_word = false;
-        let mut start = 0;
-        let mut last_weight = 0.0;
-        for (end, weight) in self.split.document_segments(document) {
-            let end = (end - range.start) as usize;
-            for &token in &tokens[start..end] {
-                // The first token begins the document and is no target.
-                let counts = weight > 0.0 && start > 0;
-                if tokenizer.is_special(token as u32) {
-                    in_word = false;
-                }
-                for byte in
-                    tokenizer.token_bytes(token as u32).iter().take(tokenizer.text_length(token as u32))
-                {
-                    let space = byte.is_ascii_whitespace();
-                    self.words += u64::from(counts && !space && !in_word);
-                    in_word = !space;
-                    self.bytes += u64::from(counts);
-                }
-                self.targets += u64::from(counts);
-                self.weight += if counts { f64::from(weight) } else { 0.0 };
-                start += 1;
+        let mut weight = 0.0;
+        let mut segments = self.split.document_segments(document);
+        let mut segment_end = 0;
+        for (token, at) in tokens.into_iter().zip(start..) {
+            while segment_end <= at {
+                let Some(segment) = segments.next() else { break };
+                (segment_end, weight) = segment;
             }
-            last_weight = weight;
+            let counts = weight > 0.0 && at > start;
+            let token = token as u32;
+            in_word &= !tokenizer.is_special(token);
+            for byte in tokenizer.token_bytes(token).iter().take(tokenizer.text_length(token)) {
+                let space = byte.is_ascii_whitespace();
+                self.words += u64::from(counts && !space && !in_word);
+                in_word = !space;
+                self.bytes += u64::from(counts);
+            }
+            self.targets += u64::from(counts);
+            self.weight += if counts { f64::from(weight) } else { 0.0 };
         }
-        self.targets += u64::from(last_weight > 0.0);
-        self.weight += f64::from(last_weight);
+        if end == last {
+            self.targets += u64::from(weight > 0.0);
+            self.weight += f64::from(weight);
+        }
         Ok(())
     }
 
@@ -157,9 +160,9 @@ impl EvalSet {
             let end = (start + self.seq as u64).min(self.tokens);
             let (mut here, mut place) = (start, row * self.seq);
             while here < end {
-                let index = self.documents.partition_point(|&(_, at)| at <= here) - 1;
-                let (token, at) = self.documents[index];
-                let most = (end - here).min(self.documents[index + 1].1 - here) as usize;
+                let index = self.pieces.partition_point(|&(_, at)| at <= here) - 1;
+                let (token, at) = self.pieces[index];
+                let most = (end - here).min(self.pieces[index + 1].1 - here) as usize;
                 let count = self.split.fill_part(token + (here - at), most, place, batch)?;
                 here += count as u64;
                 place += count;

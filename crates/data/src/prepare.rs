@@ -70,13 +70,13 @@ impl<'a> Preparer<'a> {
 
 /// Counts runs of bytes that are no ASCII white space.
 #[derive(Default)]
-struct WordCount {
-    count: u32,
+pub(crate) struct WordCount {
+    pub(crate) count: u32,
     inside: bool,
 }
 
 impl WordCount {
-    fn add(&mut self, bytes: &[u8]) {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
         let mut inside = self.inside;
         let mut count = 0u32;
         for byte in bytes {

@@ -8,6 +8,7 @@ use globset::{Glob, GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::question::holds_questions;
 use crate::reader::Problem;
 
 /// One input as the user names it: a file, a folder or a glob, with its share of the mix.
@@ -79,6 +80,8 @@ pub(crate) struct Input {
     pub(crate) files: Vec<InputFile>,
     /// Entries of folders that cannot be followed.
     pub(crate) problems: Vec<Problem>,
+    /// Files of questions among those of folders: they are no text to be trained on.
+    pub(crate) questions: Vec<String>,
 }
 
 /// Resolves sources to files, sorted within each source. Sources that hold out more come first, others in the
@@ -118,6 +121,15 @@ pub(crate) fn resolve(sources: &[Source], holdout: f64, exclude: &[String]) -> R
             let name = path.to_string_lossy().replace('\\', "/");
             if let Some(what) = what {
                 input.problems.push(Problem { place: name, what });
+                continue;
+            }
+            if name.ends_with(".jsonl") && holds_questions(&path) {
+                if explicit {
+                    return Err(Error::Config(format!(
+                        "source {name:?} holds questions, which are not to be trained on; give it as --held-out"
+                    )));
+                }
+                input.questions.push(name);
                 continue;
             }
             let bytes = fs::metadata(&path).map_err(Error::io("read", &path))?.len();
@@ -249,6 +261,17 @@ mod tests {
             names(&[format!("{root}/sub"), root.clone()], &["deep"]),
             ["c.txt", "x-large.txt", "a.md", "b.txt"]
         );
+    }
+
+    #[test]
+    fn questions_are_no_source() {
+        let folder = tree();
+        let root = folder.path().to_string_lossy().into_owned();
+        let file = format!("{root}/sub/questions.jsonl");
+        fs::write(&file, "{\"prompt\": \"The sky is\", \"choices\": [], \"answer\": 0}\n").unwrap();
+        let input = resolve(&[Source::new(&root)], 0.0, &[]).unwrap();
+        assert_eq!((input.files.len(), input.questions.as_slice()), (5, [file.clone()].as_slice()));
+        assert!(resolve(&[Source::new(&file)], 0.0, &[]).unwrap_err().to_string().contains("--held-out"));
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub enum Verb {
     Score(verb::score::Options),
     /// Write a model as GGUF or safetensors
     Export(verb::export::Options),
+    /// Is training predictable here? Coordinate check and transfer of settings, as a test that can fail
+    Transfer(verb::transfer::Options),
     /// Small runs, and the laws that they follow
     #[command(
         subcommand,
@@ -77,6 +79,8 @@ pub enum Verb {
     Predict(verb::predict::Options),
     /// Hold predictions against their outcomes
     Verify(verb::verify::Options),
+    /// Everything that is recorded, as one HTML page
+    Report(verb::report::Options),
     /// Measure this machine and this program
     #[command(subcommand, after_help = "Example:\n  foretell bench step --size S --threads 1")]
     Bench(verb::bench::Verb),

@@ -7,7 +7,7 @@
 //!         laws.json            written by `ladder fit`
 //! ```
 
-use crate::Failure;
+use crate::{Failure, fleet};
 use crate::reached::Reached;
 use anyhow::{Context, anyhow};
 use plan::ladder::Design;
@@ -15,6 +15,7 @@ use record::Run as RunFolder;
 use scaling::Run;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use train::FurtherSet;
 
 /// `ladder.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Ladder {
     pub data_hash: String,
     /// What is held out.
     pub eval_hash: String,
+    /// What every rung is scored on at its end, beyond what is held out.
+    #[serde(default)]
+    pub sets: Vec<FurtherSet>,
     /// From the cheapest to the dearest.
     pub rungs: Vec<RungPlan>,
 }
@@ -88,21 +92,11 @@ impl Ladder {
         Ok(toml::from_str(&text).map_err(|e| anyhow!("{}: {}", file.display(), e.to_string().trim_end()))?)
     }
 
-    /// The folder of a rung.
-    pub fn rung(path: &Path, name: &str) -> PathBuf {
-        path.join("rungs").join(name)
-    }
-
-    /// The configuration of a rung that is not begun.
-    pub fn plan(path: &Path, name: &str) -> PathBuf {
-        path.join("plans").join(format!("{name}.toml"))
-    }
-
     /// What the finished rungs reached, and the names of the others.
     pub fn finished(&self, path: &Path) -> Result<(Vec<Finished>, Vec<String>), Failure> {
         let (mut finished, mut others) = (Vec::new(), Vec::new());
         for rung in &self.rungs {
-            let folder = Ladder::rung(path, &rung.name);
+            let folder = fleet::run_folder(path, &rung.name);
             let done = RunFolder::open(&folder).ok().filter(RunFolder::done);
             let Some(run) = done else {
                 others.push(rung.name.clone());

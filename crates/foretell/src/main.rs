@@ -7,6 +7,7 @@ mod answer;
 mod arguments;
 mod checkpoint;
 mod failure;
+mod fleet;
 mod input;
 mod known;
 mod ladder;
@@ -19,9 +20,11 @@ mod prediction;
 mod progress;
 mod reached;
 mod runs;
+mod sets;
 mod settings;
 mod signals;
 mod target;
+mod trials;
 mod verb;
 
 use arguments::{Arguments, Verb};
@@ -53,11 +56,14 @@ fn run(arguments: Arguments, settings: settings::Settings) -> Result<(), Failure
         Verb::Quickstart(options) => return verb::quickstart::run(options, common, &settings),
         Verb::Plan(options) => return verb::plan::run(options, common, &settings),
         Verb::Train(options) => return verb::train::run(options, common, &settings),
+        Verb::Transfer(options) => return verb::transfer::run(options, common, &settings),
         Verb::Ladder(verb) => return verb::ladder::run(verb, common, &settings),
         _ => settings.refuse()?,
     }
     match &arguments.verb {
-        Verb::Quickstart(_) | Verb::Plan(_) | Verb::Train(_) | Verb::Ladder(_) => Ok(()),
+        Verb::Quickstart(_) | Verb::Plan(_) | Verb::Train(_) | Verb::Ladder(_) | Verb::Transfer(_) => {
+            Ok(())
+        },
         Verb::Data(verb) => verb::data::run(verb, common),
         Verb::Resume(options) => verb::resume::run(options, common),
         Verb::Sample(options) => verb::sample::run(options, common),
@@ -65,6 +71,7 @@ fn run(arguments: Arguments, settings: settings::Settings) -> Result<(), Failure
         Verb::Export(options) => verb::export::run(options, common),
         Verb::Predict(options) => verb::predict::run(options, common),
         Verb::Verify(options) => verb::verify::run(options, common),
+        Verb::Report(options) => verb::report::run(options, common),
         Verb::Bench(verb) => verb::bench::run(verb, common),
         Verb::Completions(options) => verb::completions::run(options),
     }

@@ -50,7 +50,7 @@ impl Asked<'_> {
         let device = machine::device(common)?;
         let probe = Probe::measure(&device)?;
         let settings = Settings { entries: self.ladder.settings.clone(), typed: Vec::new() };
-        let made = |rung: &Rung| plan_rung(rung, &corpus, &settings, &probe, &device);
+        let made = |rung: &Rung| plan_rung(rung, &corpus, &settings, &self.ladder.sets, &probe, &device);
         let mut plan = match (rung, budget) {
             (Some(rung), _) => made(&rung)?,
             (None, Budget::Seconds(seconds)) => {

@@ -73,6 +73,22 @@ struct Window {
     first: usize,
 }
 
+impl Window {
+    /// Tokens that it predicts, and as many that it reads.
+    fn length(&self, tokens: &[u32], context: usize) -> usize {
+        context.min(tokens.len() - 1 - self.start)
+    }
+}
+
+/// A window of a text, and where it lies in the rows of a graph.
+struct Placed<'t> {
+    /// The text's.
+    number: usize,
+    tokens: &'t [u32],
+    window: Window,
+    at: usize,
+}
+
 /// The windows over `tokens` tokens: each predicts the tokens `start+1 ..= start+context`.
 fn windows(tokens: usize, context: usize) -> Vec<Window> {
     let stride = context.div_ceil(2);
@@ -119,27 +135,75 @@ impl Scorer {
         }
         let (rows, seq) = self.shape(tokens.len());
         let windows = windows(tokens.len(), seq);
-        if !self.graphs.contains_key(&(rows, seq)) {
-            let compiled = self.compile(rows, seq)?;
-            self.graphs.insert((rows, seq), compiled);
-        }
-        let Some(graph) = self.graphs.get_mut(&(rows, seq)) else {
-            return Ok(logprobs);
-        };
+        self.compile_once(rows, seq)?;
+        let mut each = |_, token, x| logprobs[token] = Some(x);
         for windows in windows.chunks(rows) {
-            graph.run(windows, rows, seq, tokens, params, &mut self.empty)?;
-            for (row, window) in windows.iter().enumerate() {
-                let end = (window.start + seq).min(tokens.len() - 1);
-                for (token, logprob) in logprobs.iter_mut().enumerate().take(end + 1).skip(window.first) {
-                    let value = graph.out[row * seq + token - window.start - 1];
-                    if !value.is_finite() {
-                        return Err(Error::NotFinite { sequence: 0, position: token });
-                    }
-                    *logprob = Some(f64::from(value));
-                }
-            }
+            let placed = |(row, window): (usize, &Window)| Placed {
+                number: 0,
+                tokens,
+                window: *window,
+                at: row * seq,
+            };
+            let placed: Vec<Placed<'_>> = windows.iter().enumerate().map(placed).collect();
+            self.run((rows, seq), &placed, params, &mut each)?;
         }
         Ok(logprobs)
+    }
+
+    /// Log-probabilities of many texts, each as [`Scorer::logprobs`] has them to the bit, in one graph of `rows` rows
+    /// of the context, in which short texts lie side by side. `each` is told the number of a text, of a token in it,
+    /// and the token's log-probability.
+    pub fn each_logprob<'t>(
+        &mut self,
+        params: &Store,
+        rows: usize,
+        texts: impl IntoIterator<Item = &'t [u32]>,
+        each: &mut dyn FnMut(usize, usize, f64),
+    ) -> Result<()> {
+        let (seq, vocab) = (self.context, self.config.vocab_size);
+        self.compile_once(rows, seq)?;
+        let mut placed: Vec<Placed<'t>> = Vec::new();
+        // Where the next window lies, if it fits into the row.
+        let mut at = 0;
+        for (number, tokens) in texts.into_iter().enumerate() {
+            if let Some(index) = tokens.iter().position(|&t| t as usize >= vocab) {
+                return Err(Error::Token { what: "text", index, token: tokens[index], vocab });
+            }
+            if tokens.len() < 2 {
+                continue;
+            }
+            for window in windows(tokens.len(), seq) {
+                let length = window.length(tokens, seq);
+                if at % seq + length > seq {
+                    at = at.next_multiple_of(seq);
+                }
+                if at >= rows * seq {
+                    self.run((rows, seq), &placed, params, each)?;
+                    placed.clear();
+                    at = 0;
+                }
+                placed.push(Placed { number, tokens, window, at });
+                at += length;
+            }
+        }
+        match placed.is_empty() {
+            true => Ok(()),
+            false => self.run((rows, seq), &placed, params, each),
+        }
+    }
+
+    /// Runs the graph of a shape, which was compiled before.
+    fn run(
+        &mut self,
+        shape: (usize, usize),
+        placed: &[Placed<'_>],
+        params: &Store,
+        each: &mut dyn FnMut(usize, usize, f64),
+    ) -> Result<()> {
+        match self.graphs.get_mut(&shape) {
+            Some(graph) => graph.run(shape, placed, params, &mut self.empty, each),
+            None => Ok(()),
+        }
     }
 
     /// Rows and their length for so many tokens, two at least.
@@ -162,35 +226,39 @@ impl Scorer {
         Ok(Score::new(tokens, logprobs, tokenizer))
     }
 
-    fn compile(&self, rows: usize, seq: usize) -> Result<Compiled> {
-        let graph = ScoreGraph::new(&self.config, rows, seq)?;
-        let state = self.empty.layout();
-        let executable = self.device.compile(&graph.graph, &graph.outputs(), &self.params, state)?;
-        Ok(Compiled { executable, logp: graph.logp, out: vec![0.0; rows * seq] })
+    fn compile_once(&mut self, rows: usize, seq: usize) -> Result<()> {
+        if !self.graphs.contains_key(&(rows, seq)) {
+            let graph = ScoreGraph::new(&self.config, rows, seq)?;
+            let state = self.empty.layout();
+            let executable = self.device.compile(&graph.graph, &graph.outputs(), &self.params, state)?;
+            let compiled = Compiled { executable, logp: graph.logp, out: vec![0.0; rows * seq] };
+            self.graphs.insert((rows, seq), compiled);
+        }
+        Ok(())
     }
 }
 
 impl Compiled {
+    /// Scores windows that lie apart from each other; `each` is told the number of a text, of a token in it, and
+    /// the token's log-probability.
     fn run(
         &mut self,
-        windows: &[Window],
-        rows: usize,
-        seq: usize,
-        text: &[u32],
+        (rows, seq): (usize, usize),
+        placed: &[Placed<'_>],
         params: &Store,
         state: &mut Store,
+        each: &mut dyn FnMut(usize, usize, f64),
     ) -> Result<()> {
         let unused = |value: i32| vec![value; rows * seq];
         let (mut tokens, mut targets, mut positions) = (unused(-1), unused(-1), unused(0));
         let (mut low, mut high) = (unused(0), unused(0));
-        for (row, window) in windows.iter().enumerate() {
-            let inputs = &text[window.start..(window.start + seq).min(text.len() - 1)];
-            for (i, &token) in inputs.iter().enumerate() {
-                let at = row * seq + i;
-                tokens[at] = token as i32;
+        for Placed { tokens: text, window, at: begin, .. } in placed {
+            for i in 0..window.length(text, seq) {
+                let at = begin + i;
+                tokens[at] = text[window.start + i] as i32;
                 targets[at] = text[window.start + i + 1] as i32;
                 positions[at] = i as i32;
-                low[at] = (row * seq) as i32;
+                low[at] = *begin as i32;
                 high[at] = at as i32 + 1;
             }
         }
@@ -205,6 +273,16 @@ impl Compiled {
         }
         self.executable.run(params, state)?;
         self.executable.download(self.logp, &mut self.out)?;
+        for Placed { number, tokens: text, window, at } in placed {
+            let end = window.start + window.length(text, seq);
+            for token in window.first..=end {
+                let value = self.out[at + token - window.start - 1];
+                if !value.is_finite() {
+                    return Err(Error::NotFinite { sequence: *number as u64, position: token });
+                }
+                each(*number, token, f64::from(value));
+            }
+        }
         Ok(())
     }
 }
@@ -234,5 +312,54 @@ mod tests {
                 assert!(scored[1..].iter().all(|&n| n == 1), "{tokens} {context} {scored:?}");
             }
         }
+    }
+
+    /// Many texts, longer and shorter than the context, side by side and each alone.
+    #[test]
+    fn texts_side_by_side_have_the_bits_of_each_alone() {
+        let sizes = model::Sizes {
+            vocab: 37,
+            width: 20,
+            ffn: 28,
+            layers: 2,
+            heads: 2,
+            kv_heads: 1,
+            head_dim: 6,
+            context: 32,
+            tied: true,
+        };
+        let config = Config::new(sizes).unwrap();
+        let shapes = config.shapes();
+        let layout =
+            Layout::new(shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()))).unwrap();
+        let mut params = Store::new(&Arc::new(layout)).unwrap();
+        let table = model::parametrisation::table(&config, &model::parametrisation::Choice::default());
+        model::parametrisation::initialise(&table, 5, &mut params).unwrap();
+        let texts: Vec<Vec<u32>> = [1, 2, 5, 33, 17, 16, 90, 3, 31, 32, 40, 2, 8, 8, 8, 8]
+            .iter()
+            .enumerate()
+            .map(|(k, length)| (0..*length).map(|i| (i * i + 7 * i + 3 * k as u32) % 37).collect())
+            .collect();
+        let cpu = kernels::Cpu::new(kernels::Isa::best(), 2).unwrap();
+        let device: Arc<dyn Device> = Arc::new(engine::CpuDevice::new(cpu));
+        let mut alone = Scorer::new(device.clone(), &config, params.layout(), 32).unwrap();
+        let expected: Vec<Vec<Option<f64>>> =
+            texts.iter().map(|text| alone.logprobs(&params, text).unwrap()).collect();
+        for rows in [1, 2, 5] {
+            let mut scorer = Scorer::new(device.clone(), &config, params.layout(), 32).unwrap();
+            let mut got: Vec<Vec<Option<f64>>> = texts.iter().map(|text| vec![None; text.len()]).collect();
+            let slices = texts.iter().map(Vec::as_slice);
+            scorer
+                .each_logprob(&params, rows, slices, &mut |text, token, x| {
+                    assert!(got[text][token].replace(x).is_none(), "token {token} of text {text} came twice");
+                })
+                .unwrap();
+            assert_eq!(got, expected, "{rows} rows");
+        }
+        let bad = [[3, 99].as_slice()];
+        assert!(matches!(
+            alone.each_logprob(&params, 1, bad, &mut |_, _, _| ()),
+            Err(Error::Token { index: 1, token: 99, .. })
+        ));
     }
 }

@@ -234,6 +234,34 @@ impl ScoreGraph {
     }
 }
 
+/// What goes through the model for given tokens: for the coordinate check. Inputs as [`ScoreGraph`]'s, without targets.
+pub struct ActivationGraph {
+    /// The operations.
+    pub graph: Graph,
+    /// The residual stream after each layer `[rows · seq, C]`.
+    pub layers: Vec<Value>,
+    /// Logits `[rows · seq, V]`.
+    pub logits: Value,
+}
+
+impl ActivationGraph {
+    /// Builds the graph.
+    pub fn new(config: &Config, rows: usize, seq: usize) -> Result<ActivationGraph, Error> {
+        let mut graph = Graph::new();
+        let inputs = Inputs::new(&mut graph, rows * seq);
+        let mut decoder = Decoder { graph: &mut graph, config };
+        let hidden = decoder.run(&inputs, seq, seq, None)?;
+        let head = decoder.head();
+        let logits = graph.linear(hidden.last, head)?;
+        Ok(ActivationGraph { graph, layers: hidden.layers, logits })
+    }
+
+    /// All of it, to download.
+    pub fn outputs(&self) -> Vec<Output> {
+        self.layers.iter().chain([&self.logits]).map(|value| Output::Keep(*value)).collect()
+    }
+}
+
 /// Decoding over a cache of `slots` rows: prefill with many tokens, steps with one a sequence.
 ///
 /// Inputs, `[tokens]` i32 each: `tokens`, `positions`, `slots` (the cache row that a token's key and

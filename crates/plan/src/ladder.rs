@@ -104,7 +104,8 @@ impl Design {
 
     /// The shape of a width in this ladder's family, its depth by the rule.
     pub(crate) fn shape(&self, width: usize, vocab: usize) -> Shape {
-        let heads = (width / self.head_dim.max(1)).max(1);
+        // One head alone learns to look back in some seeds and not in others.
+        let heads = (width / self.head_dim.max(1)).max(2);
         let ffn = (width * 8).div_ceil(3).next_multiple_of(16);
         let layers = depth(width).round() as usize;
         let Design { head_dim, seq, .. } = *self;
@@ -137,19 +138,7 @@ impl Rung {
 
     /// What a plan fixes for it: its shape, and one evaluation, at the end.
     pub fn settings(&self) -> Settings {
-        let Shape { width, layers, heads, kv_heads, head_dim, ffn, seq, tied, .. } = self.shape;
-        Settings {
-            width: Some(width),
-            layers: Some(layers),
-            heads: Some(heads),
-            kv_heads: Some(kv_heads),
-            head_dim: Some(head_dim),
-            ffn: Some(ffn),
-            seq: Some(seq),
-            tied: Some(tied),
-            evals: Some(1),
-            ..Settings::default()
-        }
+        Settings { evals: Some(1), ..self.shape.settings() }
     }
 }
 

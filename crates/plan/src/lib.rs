@@ -13,12 +13,13 @@ mod settings;
 mod shape;
 pub mod sizes;
 mod stopwatch;
+pub mod transfer;
 mod target;
 
 pub use budget::Budget;
 pub use error::{Error, Result};
 pub use machine::{Cost, Probe, bandwidth, peak};
-pub use made::{Adjust, Corpus, Plan, Request, Seconds, check_memory, check_run};
+pub use made::{Adjust, Corpus, Plan, Request, Seconds, check_memory, check_run, configure};
 pub use settings::Settings;
 pub use shape::{Family, Shape, depth, grid, widths};
 pub use stopwatch::{Stopwatch, step_config};

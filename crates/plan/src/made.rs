@@ -144,6 +144,12 @@ struct Candidate {
     rows: Option<usize>,
 }
 
+/// The configuration of a run of a shape over some tokens, by the rules and the request's settings; nothing is timed.
+pub fn configure(request: &Request<'_>, shape: Shape, tokens: f64) -> Result<TrainConfig> {
+    request.settings.check()?;
+    configuration(request, &Candidate { shape, tokens, rows: None })
+}
+
 impl Plan {
     /// Resolves a request. The steps of the chosen shape are timed for about a second.
     pub fn make(request: &Request<'_>, probe: &Probe, device: &CpuDevice) -> Result<Plan> {
@@ -320,13 +326,13 @@ fn configuration(request: &Request<'_>, candidate: &Candidate) -> Result<TrainCo
         });
     }
     let steps = settings.steps.unwrap_or((wanted as u64).max(1));
-    let flops = shape.flops_per_token() * steps as f64 * step_tokens;
     let warmup_steps = settings.warmup_steps.unwrap_or_else(|| rules::warmup_steps(steps));
     let mut config = step_config(shape, rows, micro_rows)?;
     config.steps = steps;
+    config.optimiser.decay = rules::DECAY as f32;
     config.schedule = Schedule {
         kind: ScheduleKind::Linear,
-        peak: settings.learning_rate.unwrap_or_else(|| rules::learning_rate(flops, step_tokens)),
+        peak: settings.learning_rate.unwrap_or_else(|| rules::learning_rate(steps as f64 * step_tokens, step_tokens)),
         warmup_steps,
         decay_steps: 0,
         last: 0.0,
@@ -347,6 +353,13 @@ fn configuration(request: &Request<'_>, candidate: &Candidate) -> Result<TrainCo
 /// Seconds of one evaluation: the forward pass is a third of a step.
 fn evaluation_seconds(config: &TrainConfig, step: f64) -> f64 {
     step / 3.0 * config.evaluation.tokens as f64 / config.step_tokens() as f64
+}
+
+/// Seconds of scoring the further sets, at the end: text is read in windows that begin half a row apart.
+fn scoring_seconds(config: &TrainConfig, step: f64) -> f64 {
+    let times = |set: &train::FurtherSet| if set.kind == train::SetKind::Text { 2 } else { 1 };
+    let tokens: u64 = config.evaluation.sets.iter().map(|set| times(set) * set.tokens).sum();
+    step / 3.0 * tokens as f64 / config.step_tokens() as f64
 }
 
 /// Weights and two moments.
@@ -375,7 +388,7 @@ fn finish(
             round_down((rules::CHECKPOINT_SECONDS / step) as u64).clamp(1, config.steps);
     }
     let count = |every: u64| config.steps.div_ceil(every.max(1)) as f64;
-    let evaluation = once * count(config.evaluation.every);
+    let evaluation = once * count(config.evaluation.every) + scoring_seconds(&config, step);
     let checkpoint_bytes = checkpoint_bytes(&config);
     let saving = checkpoint_bytes as f64 / SAVING_RATE * count(config.checkpoints.every);
     let tokens = config.steps * config.step_tokens();

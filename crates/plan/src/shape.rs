@@ -1,6 +1,6 @@
 //! The shape of a model, what it counts, and which shapes are considered.
 
-use crate::{Error, Result};
+use crate::{Error, Result, Settings};
 use serde::{Deserialize, Serialize};
 
 /// Everything that decides the sizes of the decoder.
@@ -125,6 +125,22 @@ impl Shape {
             context,
             tied,
         })?)
+    }
+
+    /// What a plan fixes for a model of this shape.
+    pub fn settings(&self) -> Settings {
+        let Shape { width, layers, heads, kv_heads, head_dim, ffn, seq, tied, .. } = *self;
+        Settings {
+            width: Some(width),
+            layers: Some(layers),
+            heads: Some(heads),
+            kv_heads: Some(kv_heads),
+            head_dim: Some(head_dim),
+            ffn: Some(ffn),
+            seq: Some(seq),
+            tied: Some(tied),
+            ..Settings::default()
+        }
     }
 
     /// Refuses sizes that no model has.

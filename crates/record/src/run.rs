@@ -128,7 +128,8 @@ fn remove_own(path: &Path) {
     for entry in fs::read_dir(path).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let own = ["run.toml", "run.part", "lock", "metrics.jsonl", "samples.jsonl"].contains(&name.as_str());
-        if own || name.starts_with("events.out.tfevents.") {
+        let scores = name.starts_with("questions-") && name.ends_with(".jsonl");
+        if own || scores || name.starts_with("events.out.tfevents.") {
             let _ = fs::remove_file(entry.path());
         }
     }

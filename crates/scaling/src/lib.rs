@@ -7,7 +7,7 @@
 //! Read [`Run`], then [`law`] (what a loss is taken to be), [`foresight`] (the prediction, and why it
 //! averages over laws instead of choosing one), [`backtest`] (how far off it was where the outcome is
 //! known), [`support`] (when it says no), [`forecast`] (all of it in one call), [`next`] (which further run
-//! would say most) and [`capability`] (shares of questions instead of losses).
+//! would say most) and [`capability`] (shares of questions instead of losses). [`Optimum`] is the best value of a setting.
 #![forbid(unsafe_code)]
 
 pub mod backtest;
@@ -21,6 +21,7 @@ mod minimise;
 mod mixture;
 pub mod next;
 mod noise;
+mod optimum;
 mod run;
 mod squares;
 pub mod support;
@@ -31,4 +32,5 @@ pub use foresight::{Foresight, Prediction};
 pub use median::median;
 pub use mixture::{Interval, LEVELS};
 pub use noise::Noise;
+pub use optimum::{Optimum, Tried};
 pub use run::{Run, Target};

@@ -3,7 +3,7 @@
 use crate::{Error, Result, Schedule};
 use engine::update::{Kind, Settings};
 use model::Config as ModelConfig;
-use model::parametrisation::Choice;
+use model::parametrisation::{Choice, Parametrisation};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -68,6 +68,8 @@ pub enum NonFinite {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimiserConfig {
+    /// What of the initial values and the optimisers follows the model's size.
+    pub parametrisation: Parametrisation,
     /// Of the matrices inside layers: `adamw` or `muon`; all else is AdamW's.
     pub matrices: String,
     /// Decay of AdamW's first moment.
@@ -84,13 +86,14 @@ pub struct OptimiserConfig {
     pub decay_all: bool,
     /// Longest gradient; longer ones are scaled to it. 0: no bound.
     pub clip: f32,
-    /// Deviation of all initial matrices; 0: the one that goes with the width (see `model::parametrisation`).
+    /// Deviation of all initial matrices; 0: those of the parametrisation.
     pub deviation: f32,
 }
 
 impl Default for OptimiserConfig {
     fn default() -> OptimiserConfig {
         OptimiserConfig {
+            parametrisation: Parametrisation::Transfer,
             matrices: "adamw".into(),
             beta1: 0.9,
             beta2: 0.95,
@@ -109,7 +112,8 @@ impl OptimiserConfig {
     pub fn choice(&self) -> Choice {
         let hidden = if self.matrices == "muon" { Kind::Muon } else { Kind::AdamW };
         let deviation = (self.deviation > 0.0).then_some(f64::from(self.deviation));
-        Choice { hidden, decay: self.decay, decay_all: self.decay_all, epsilon: self.epsilon, deviation }
+        let OptimiserConfig { parametrisation, decay, decay_all, epsilon, .. } = *self;
+        Choice { parametrisation, hidden, decay, decay_all, epsilon, deviation }
     }
 
     /// What all parameters share.
@@ -122,10 +126,54 @@ impl OptimiserConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evaluation {
-    /// Tokens at most; whole documents.
+    /// Tokens at most, in pieces of documents.
     pub tokens: u64,
     /// Steps between evaluations; the end is always evaluated. 0: only the end.
     pub every: u64,
+    /// Further sets, which the end alone is scored on.
+    #[serde(default)]
+    pub sets: Vec<FurtherSet>,
+}
+
+/// A set of another kind than what is trained on and held out of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FurtherSet {
+    /// By which the records name it: `set/<name>/bits_per_byte`.
+    pub name: String,
+    /// A file, a folder or a glob.
+    pub path: String,
+    /// What is scored.
+    pub kind: SetKind,
+    /// Tokens at most.
+    pub tokens: u64,
+    /// Hash of the files.
+    pub hash: String,
+}
+
+/// What a further set holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SetKind {
+    /// Text, of which the loss is scored.
+    Text,
+    /// Questions with choices, of which the right answers are.
+    Questions,
+}
+
+impl FurtherSet {
+    /// Refuses a name that no record could hold.
+    pub fn check(&self) -> Result<()> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.name.is_empty() || !self.name.chars().all(plain) {
+            let reason = "it is made of letters, digits, '-' and '_'";
+            return Err(Error::setting("evaluation.sets.name", &self.name, reason));
+        }
+        match self.tokens {
+            0 => Err(Error::setting("evaluation.sets.tokens", 0, "at least one must be scored")),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Checkpoints of a run.
@@ -218,6 +266,10 @@ fn deciding(text: &str) -> Result<toml::Table> {
     if let Some(data) = table.get_mut("data").and_then(toml::Value::as_table_mut) {
         data.remove("path");
     }
+    let sets = table.get_mut("evaluation").and_then(|evaluation| evaluation.get_mut("sets"));
+    for set in sets.and_then(toml::Value::as_array_mut).into_iter().flatten() {
+        set.as_table_mut().map(|set| set.remove("path"));
+    }
     Ok(table)
 }
 
@@ -247,7 +299,7 @@ impl TrainConfig {
     }
 
     /// Hash of what decides the run in a text of `run.toml`: everything but the machine, the origin and where the
-    /// data lies. Of the text rather than the fields, so that it stays when a later version adds one.
+    /// data and the further sets lie. Of the text rather than the fields, so that it stays when a later version adds one.
     pub fn hash(text: &str) -> Result<String> {
         Ok(blake3::hash(deciding(text)?.to_string().as_bytes()).to_string())
     }
@@ -336,6 +388,11 @@ impl TrainConfig {
             if !(value >= 0.0 && value <= most) {
                 return refuse(name, value.to_string(), &format!("it must lie between 0 and {most}"));
             }
+        }
+        let sets = &self.evaluation.sets;
+        sets.iter().try_for_each(FurtherSet::check)?;
+        if let Some(twice) = (1..sets.len()).find(|&i| sets[..i].iter().any(|set| set.name == sets[i].name)) {
+            return refuse("evaluation.sets.name", sets[twice].name.clone(), "two sets have it");
         }
         match self.checkpoints.keep {
             0 => refuse("checkpoints.keep", "0".into(), "at least one must be kept"),

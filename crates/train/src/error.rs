@@ -96,6 +96,16 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A further set could not be scored.
+    #[error("the set {name} at step {step}: {reason}")]
+    Set {
+        /// The set's name.
+        name: String,
+        /// The step.
+        step: u64,
+        /// Why.
+        reason: String,
+    },
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] engine::Error),

@@ -73,6 +73,25 @@ pub struct SampleLine {
     pub text: String,
 }
 
+/// What a model scored on a further set.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SetScores {
+    /// The set's.
+    pub name: String,
+    /// Names and values; in `metrics.jsonl` each name stands behind `set/<name>/`.
+    pub values: Vec<(&'static str, f64)>,
+    /// The lines of `questions-<name>.jsonl`, if it holds questions.
+    pub questions: Option<String>,
+}
+
+impl SetScores {
+    /// Its line in `metrics.jsonl`.
+    pub fn line(&self, step: u64) -> serde_json::Map<String, serde_json::Value> {
+        let named = |(value, x): &(&str, f64)| (format!("set/{}/{value}", self.name), (*x).into());
+        [("step".into(), step.into())].into_iter().chain(self.values.iter().map(named)).collect()
+    }
+}
+
 /// Who follows a run. All methods do nothing unless they are written.
 pub trait Events {
     /// After a step.
@@ -97,6 +116,13 @@ pub trait Events {
 
     /// Continues the configured prompts; what it returns is recorded.
     fn samples(&mut self, step: u64, params: &Store) -> Result<Vec<SampleLine>> {
+        let _ = (step, params);
+        Ok(Vec::new())
+    }
+
+    /// Scores the further sets of the configuration, in their order; what it returns is recorded. A run that
+    /// has such sets fails if one is missing.
+    fn scores(&mut self, step: u64, params: &Store) -> Result<Vec<SetScores>> {
         let _ = (step, params);
         Ok(Vec::new())
     }

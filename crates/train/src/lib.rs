@@ -8,6 +8,7 @@
 
 mod checkpoint;
 mod config;
+mod coordinates;
 mod error;
 mod evaluate;
 mod events;
@@ -20,12 +21,13 @@ mod schedule;
 
 pub use checkpoint::{State, made_with};
 pub use config::{
-    Checkpoints, DataConfig, Evaluation, Foretold, Machine, NonFinite, OptimiserConfig, Origin, Samples,
-    TrainConfig,
+    Checkpoints, DataConfig, Evaluation, Foretold, FurtherSet, Machine, NonFinite, OptimiserConfig, Origin, Samples,
+    SetKind, TrainConfig,
 };
+pub use coordinates::{Change, coordinates};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluator, Held};
-pub use events::{EvalLine, Events, Quiet, SampleLine, StepLine};
+pub use events::{EvalLine, Events, Quiet, SampleLine, SetScores, StepLine};
 pub use lane::{Fill, lanes};
 pub use memory::{Memory, step_flops};
 pub use reduce::{InProcess, Numbers, Reduce, Solo};

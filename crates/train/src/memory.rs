@@ -22,6 +22,8 @@ pub struct Memory {
     pub evaluation: usize,
     /// Cache and arena of the texts drawn at evaluations, one token of one text at a time.
     pub texts: usize,
+    /// The arena in which further sets are scored at the end.
+    pub scoring: usize,
     /// Weights of another model that it begins with, kept beside its own.
     pub initial: usize,
 }
@@ -65,12 +67,13 @@ impl Memory {
             activations: ranks * lanes * plan.memory.total(),
             evaluation: evaluation.memory.total(),
             texts,
+            scoring: if config.evaluation.sets.is_empty() { 0 } else { evaluation.memory.total() },
             initial: if config.origin.init_from.is_empty() { 0 } else { layout.bytes() },
         })
     }
 
     /// Everything by name.
-    pub fn parts(&self) -> [(&'static str, usize); 7] {
+    pub fn parts(&self) -> [(&'static str, usize); 8] {
         [
             ("weights", self.parameters),
             ("gradients", self.gradients),
@@ -78,6 +81,7 @@ impl Memory {
             ("activations", self.activations),
             ("evaluation", self.evaluation),
             ("texts", self.texts),
+            ("scoring", self.scoring),
             ("initial weights", self.initial),
         ]
     }

@@ -1,7 +1,7 @@
 //! The loop: steps, evaluations, samples, checkpoints, until the end or until it is asked to stop.
 
 use crate::evaluate::Evaluator;
-use crate::events::{EvalLine, Events, StepLine};
+use crate::events::{EvalLine, Events, SetScores, StepLine};
 use crate::reduce::{InProcess, Reduce, Solo};
 use crate::replica::{Replica, Stepped};
 use crate::{Error, NonFinite, Result, State, TrainConfig, checkpoint};
@@ -198,6 +198,10 @@ impl<'a, 'e> Rank<'a, 'e> {
             if saved(config.evaluation.every, step) {
                 self.evaluate()?;
             }
+            // Before the last checkpoint: a run that has it has these records, too.
+            if step == config.steps {
+                self.score()?;
+            }
             if saved(config.checkpoints.every, step) || stepped.stop {
                 self.save()?;
             }
@@ -326,6 +330,32 @@ impl<'a, 'e> Rank<'a, 'e> {
         leader.last = Some(line);
         for sample in leader.events.samples(step, &self.replica.params)? {
             leader.samples.write(&sample)?;
+        }
+        Ok(())
+    }
+
+    /// Scores the further sets: a line each, and a file for the answers to questions.
+    fn score(&mut self) -> Result<()> {
+        let (step, sets) = (self.state.step, &self.session.config.evaluation.sets);
+        let Some(leader) = self.leader.as_mut().filter(|_| !sets.is_empty()) else { return Ok(()) };
+        let scored = leader.events.scores(step, &self.replica.params)?;
+        for (number, set) in sets.iter().enumerate() {
+            let scores = scored.get(number).filter(|scores| scores.name == set.name);
+            let Some(scores @ SetScores { name, values, questions }) = scores else {
+                let (name, reason) = (set.name.clone(), "nobody scored it".into());
+                return Err(Error::Set { name, step, reason });
+            };
+            leader.metrics.write(&scores.line(step))?;
+            for (value, x) in values {
+                if let Some(board) = &mut leader.board {
+                    board.scalar(&format!("set/{name}/{value}"), step, *x, now())?;
+                }
+            }
+            if let Some(lines) = questions {
+                let writer = self.session.writer;
+                let path = writer.run().path().join(format!("questions-{name}.jsonl"));
+                writer.files().replace(&path, lines.as_bytes())?;
+            }
         }
         Ok(())
     }

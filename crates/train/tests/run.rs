@@ -29,7 +29,24 @@ fn go(path: &Path, config: &TrainConfig, data: &Dataset, files: Files, until: u6
         initial: None,
         stop: &stop,
     };
-    train::train(&session, &mut Quiet)
+    train::train(&session, &mut Scoring)
+}
+
+/// Scores further sets by a sum of weights.
+struct Scoring;
+
+impl Events for Scoring {
+    fn scores(&mut self, _: u64, params: &engine::Store) -> Result<Vec<SetScores>> {
+        let sum = params.get("model.norm.weight")?.iter().map(|x| f64::from(*x)).sum();
+        let values = vec![("sum", sum)];
+        Ok(vec![SetScores { name: "some".into(), values, questions: Some(format!("{sum}\n")) }])
+    }
+}
+
+/// A set of that name.
+fn further(name: &str) -> FurtherSet {
+    let (path, hash) = ("nowhere".into(), String::new());
+    FurtherSet { name: name.into(), path, kind: SetKind::Questions, tokens: 1, hash }
 }
 
 /// What must be the same: the last checkpoint's files, and what metrics say but for times.
@@ -49,6 +66,9 @@ fn result(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut metrics = run.metrics().unwrap();
     metrics.iter_mut().for_each(|line| line.retain(|name, _| !name.starts_with("time/")));
     found.insert("metrics".into(), serde_json::to_vec(&metrics).unwrap());
+    if let Ok(lines) = std::fs::read(path.join("questions-some.jsonl")) {
+        found.insert("questions".into(), lines);
+    }
     found
 }
 
@@ -114,10 +134,12 @@ fn every_failing_write_leaves_a_run_that_goes_on_to_the_same_end() {
     config.steps = 4;
     config.schedule.warmup_steps = 1;
     config.checkpoints.every = 2;
+    config.evaluation.sets = vec![further("some")];
     let whole = folder.path().join("whole");
     let counting = Files::failing(u64::MAX, u64::MAX);
     go(&whole, &config, &data, counting.clone(), NEVER).unwrap();
     let (expected, changes) = (result(&whole), counting.changes());
+    assert!(expected.contains_key("questions"));
     assert!(changes > 60, "{changes}");
     for n in 0..changes {
         let path = folder.path().join(n.to_string());
@@ -214,6 +236,15 @@ fn what_does_not_fit_is_refused_by_name() {
     assert!(refused(&|c| c.machine.ranks = 3).contains("machine.ranks"));
     assert!(refused(&|c| c.model.vocab_size = 100).contains("model.vocab_size"));
     assert!(refused(&|c| c.schedule.peak = f64::NAN).contains("schedule.peak"));
+    assert!(refused(&|c| c.evaluation.sets = vec![further("a/b")]).contains("evaluation.sets.name = a/b"));
+    assert!(refused(&|c| c.evaluation.sets = vec![further("a"), further("a")]).contains("two sets"));
+    // Who listens scores another set than the run has.
+    let mut other = good.clone();
+    (other.steps, other.schedule.warmup_steps, other.evaluation.sets) = (1, 0, vec![further("other")]);
+    let error = go(&folder.path().join("other"), &other, &data, Files::new(), NEVER).unwrap_err().to_string();
+    assert!(error.contains("the set other at step 1: nobody scored it"), "{error}");
+    let text = other.to_toml().unwrap();
+    assert_eq!(TrainConfig::from_toml(&text, Path::new("run.toml")).unwrap(), other);
     let text = good.to_toml().unwrap();
     assert_eq!(TrainConfig::from_toml(&text, Path::new("run.toml")).unwrap(), good);
     let error =

@@ -44,6 +44,11 @@ fn digits(value: u64) -> usize {
 
 fn addition(page: &mut Page) {
     let (a, b) = (operand(page), operand(page));
+    add(page, a, b);
+}
+
+/// A sum, worked out.
+pub(super) fn add(page: &mut Page, a: u64, b: u64) {
     let wide = digits(a + b) + 2;
     page.raw(format_args!("{a} + {b}\n{a:>wide$}\n+{b:>rest$}\n", rest = wide - 1));
     page.raw(format_args!("{}\n", "-".repeat(wide)));

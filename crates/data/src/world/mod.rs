@@ -24,6 +24,7 @@ mod people;
 mod places;
 mod program;
 mod prose;
+mod quiz;
 mod random;
 mod story;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::*;
 use crate::error::Error;
 
 mod interpreter;
+mod quiz;
 
 fn documents(world: &World, count: u64) -> impl Iterator<Item = (Genre, String)> {
     (0..count).map(|index| (world.genre(index), world.document(index)))
@@ -333,19 +334,22 @@ fn a_world_is_written_whole_or_not_at_all() {
     }
     assert_eq!(lines.lines().count() as u64, made.documents);
     let names = |folder: &Path| std::fs::read_dir(folder).unwrap().count();
-    assert_eq!(names(&inside), 1);
+    assert_eq!(names(&inside), 2);
 
     let refused = generate(&inside, 7, 1000, false, &going, &mut |_| ()).unwrap_err();
     assert!(matches!(refused, Error::Exists { .. }), "{refused}");
     assert_eq!(std::fs::read_to_string(&made.path).unwrap(), lines);
     let short = generate(&inside, 7, 1000, true, &going, &mut |_| ()).unwrap();
     assert!(lines.starts_with(&std::fs::read_to_string(&short.path).unwrap()) && short.bytes < 6000);
-    assert_eq!(names(&inside), 1);
+    assert_eq!(names(&inside), 2);
 
+    // The questions of another world are not those of this one.
+    let refused = generate(&inside, 8, 1000, false, &going, &mut |_| ()).unwrap_err();
+    assert!(refused.to_string().contains("questions.jsonl"), "{refused}");
     let stop = AtomicBool::new(false);
-    let stopped = generate(&inside, 8, 1 << 40, false, &stop, &mut |_| stop.store(true, Ordering::Relaxed));
+    let stopped = generate(&inside, 8, 1 << 40, true, &stop, &mut |_| stop.store(true, Ordering::Relaxed));
     assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
-    assert_eq!(names(&inside), 1);
+    assert_eq!(names(&inside), 2);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

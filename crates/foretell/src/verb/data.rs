@@ -129,7 +129,9 @@ pub struct Inspect {
 
 /// Options of `data generate`.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  foretell data generate --bytes 20000000 --out world")]
+#[command(after_help = "Example:
+  foretell data generate --bytes 20000000 --out world
+  foretell data build world --held-out world/questions.jsonl --out data/world")]
 pub struct Generate {
     /// Folder to write to
     #[arg(long, value_name = "FOLDER", value_parser = crate::arguments::new_path())]
@@ -151,11 +153,16 @@ pub fn run(verb: &Verb, common: &Common) -> Result<(), Failure> {
         Verb::Build(options) => run_build(options, common),
         Verb::Inspect(options) => run_inspect(options, common),
         Verb::Generate(options) => {
-            let path = generate(&options.out, options.seed, options.bytes, options.force, common)?;
+            let made = generate(&options.out, options.seed, options.bytes, options.force, common)?;
+            let data::world::Generated { path, questions, .. } = made;
             let bytes = std::fs::metadata(&path)?.len();
-            let summary = serde_json::json!({"out": path, "bytes": bytes, "seed": options.seed});
+            let summary = serde_json::json!({"out": path, "bytes": bytes, "questions": questions, "seed": options.seed});
             Ok(output::either(common, &summary, || {
-                format!("{}: {:.1} MB\n", path.display(), bytes as f64 / 1e6)
+                let (path, questions) = (path.display(), questions.display());
+                format!(
+                    "{path}: {:.1} MB\n{questions}: questions about it, for --score and --held-out\n",
+                    bytes as f64 / 1e6
+                )
             })?)
         }
     }
@@ -317,7 +324,7 @@ pub fn generate(
     bytes: u64,
     force: bool,
     common: &Common,
-) -> Result<PathBuf, Failure> {
+) -> Result<data::world::Generated, Failure> {
     let fresh = !folder.exists();
     let mut progress = Progress::new("world", bytes, common.quiet || common.json);
     let stop = signals::stop()?;
@@ -329,5 +336,5 @@ pub fn generate(
         // Removed only if it is empty.
         let _ = std::fs::remove_dir(folder);
     }
-    Ok(made.map_err(interrupted)?.path)
+    made.map_err(interrupted)
 }

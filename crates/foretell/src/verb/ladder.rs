@@ -1,23 +1,23 @@
 //! `ladder run`: the small runs. `ladder fit`: the laws that they follow.
 
 use crate::arguments::Common;
+use crate::fleet::{self, Ended, Fleet, Member};
 use crate::ladder::{Finished, Ladder, RungPlan};
 use crate::next_rung::NextRungs;
 use crate::progress::Progress;
+use crate::sets;
 use crate::settings::Settings;
-use crate::{Failure, machine, output, signals};
+use crate::{Failure, machine, output};
 use anyhow::{Context, anyhow};
 use data::Dataset;
+use engine::CpuDevice;
 use plan::ladder::{Design, Rung};
 use plan::{Adjust, Corpus, Plan, Probe, Request};
-use record::{Files, RunWriter};
+use record::Files;
 use serde::Serialize;
 use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::time::Duration;
-use train::{Events, Session, StepLine, TrainConfig};
+use std::path::PathBuf;
+use train::{FurtherSet, TrainConfig};
 
 /// What to do with a ladder.
 #[derive(clap::Subcommand, Debug)]
@@ -52,6 +52,10 @@ pub struct Run {
     /// Seeds of the cheaper half of the rungs
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub seeds: u64,
+    /// Score every finished rung on a further set: text (a file, folder or glob) or a file of questions; may be
+    /// given several times
+    #[arg(long, value_name = "NAME=PATH")]
+    pub score: Vec<String>,
     /// Of n parts of the rungs run only the k-th: for job arrays
     #[arg(long, value_name = "K/N")]
     pub rung: Option<String>,
@@ -92,6 +96,7 @@ pub fn run(verb: &Verb, common: &Common, settings: &Settings) -> Result<(), Fail
 #[derive(Debug)]
 struct Shared<'a> {
     fields: &'a [(String, String)],
+    sets: &'a [FurtherSet],
     seed: u64,
 }
 
@@ -99,6 +104,7 @@ impl Adjust for Shared<'_> {
     fn adjust(&self, mut config: TrainConfig) -> plan::Result<TrainConfig> {
         config.seed = self.seed;
         config.samples.prompts.clear();
+        config.evaluation.sets = self.sets.to_vec();
         super::plan::set_fields(&config, self.fields)
     }
 }
@@ -114,11 +120,16 @@ fn climb(options: &Run, common: &Common, settings: &Settings) -> Result<(), Fail
     if options.dry_run {
         return Ok(());
     }
-    let mine: Vec<&RungPlan> = match part {
-        None => ladder.rungs.iter().collect(),
-        Some((k, n)) => ladder.rungs.iter().skip(k - 1).step_by(n).collect(),
-    };
-    let stopped = run_all(options, &dataset, &mine, common)?;
+    let (skip, step) = part.map_or((0, 1), |(k, n)| (k - 1, n));
+    let member = |rung: &RungPlan| Member { name: rung.name.clone(), flops: rung.flops };
+    let mine: Vec<Member> = ladder.rungs.iter().skip(skip).step_by(step).map(member).collect();
+    let sets = sets::load(&ladder.sets, dataset.tokenizer())?;
+    let fleet =
+        Fleet { folder: &options.out, name: "ladder", dataset: &dataset, sets: &sets, weights: true };
+    let Ended { stopped, diverged } = fleet.run(&mine, common)?;
+    if let Some(name) = diverged.first() {
+        return Err(anyhow!("rung {name}: its loss is no number; a lower rate may help (--set learning_rate)").into());
+    }
     let (finished, others) = ladder.finished(&options.out)?;
     let summary =
         serde_json::json!({"ladder": options.out, "rungs": ladder.rungs.len(), "done": finished.len()});
@@ -171,6 +182,15 @@ fn begun(options: &Run, dataset: &Dataset, settings: &Settings) -> Result<Ladder
             anyhow!("{}: is not the data that {place} was designed for", options.data.display()).into()
         );
     }
+    let asked = sets::resolve(&options.score, dataset.tokenizer())?;
+    let same =
+        |set: &FurtherSet| ladder.sets.iter().any(|own| (&own.name, &own.hash) == (&set.name, &set.hash));
+    if let Some(other) = asked.iter().find(|set| !same(set)) {
+        return Err(Failure::Usage(format!(
+            "--score {}={}: {place} was designed without it; choose another --out",
+            other.name, other.path
+        )));
+    }
     Ok(ladder)
 }
 
@@ -180,16 +200,17 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
     let corpus = Corpus::of(dataset);
     let (rungs, notes) = design.rungs(corpus.vocab).map_err(Failure::of_plan)?;
     notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let sets = sets::resolve(&options.score, dataset.tokenizer())?;
     let device = machine::device_of(common, 1)?;
     let probe = Probe::measure(&device)?;
     let mut progress = Progress::new("design", rungs.len() as u64, common.quiet || common.json);
     let (mut planned, mut plans) = (Vec::new(), Vec::new());
     for (count, rung) in (1..).zip(&rungs) {
         let Plan { parameters, tokens, flops, seconds, mut config, .. } =
-            plan_rung(rung, &corpus, settings, &probe, &device)?;
+            plan_rung(rung, &corpus, settings, &sets, &probe, &device)?;
         config.origin.version = machine::version();
         config.machine.threads = 1;
-        plans.push((Ladder::plan(&options.out, &rung.name), config.to_toml()?));
+        plans.push((fleet::plan_file(&options.out, &rung.name), config.to_toml()?));
         let (name, seed, seconds) = (rung.name.clone(), rung.seed, seconds.total);
         planned.push(RungPlan { name, parameters, tokens, flops, steps: config.steps, seconds, seed });
         progress.show(count, || "rungs planned".into());
@@ -202,6 +223,7 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
         data: options.data.clone(),
         data_hash: corpus.data.hash.clone(),
         eval_hash: corpus.data.eval_hash.clone(),
+        sets,
         rungs: planned,
     };
     if !options.dry_run {
@@ -229,12 +251,13 @@ pub fn plan_rung(
     rung: &Rung,
     corpus: &Corpus,
     settings: &Settings,
+    sets: &[FurtherSet],
     probe: &Probe,
-    device: &engine::CpuDevice,
+    device: &CpuDevice,
 ) -> Result<Plan, Failure> {
     let mut fixed = rung.settings();
     let fields = super::plan::apply(settings, &mut fixed)?;
-    let adjust = Shared { fields: &fields, seed: rung.seed };
+    let adjust = Shared { fields: &fields, sets, seed: rung.seed };
     let available = crate::memory::available();
     let request = Request { budget: rung.budget(), settings: &fixed, corpus, adjust: &adjust, available };
     Plan::make(&request, probe, device).map_err(Failure::of_plan)
@@ -269,129 +292,6 @@ fn bill(options: &Run, ladder: &Ladder, common: &Common) -> Result<(), Failure> 
     }
     eprintln!("  together {flops:.2e} FLOP, about {:.0} s, {workers} at a time", seconds / workers as f64);
     Ok(())
-}
-
-/// What a worker tells.
-enum Told {
-    /// FLOP of a step.
-    Spent(f64),
-    /// A rung that is done, or why not.
-    Ended(String, Result<bool, Failure>),
-}
-
-struct Teller<'a> {
-    tell: &'a mpsc::Sender<Told>,
-    flops: f64,
-}
-
-impl Events for Teller<'_> {
-    fn step(&mut self, line: &StepLine) {
-        // Nobody listens any more only when the command is ending.
-        let _ = self.tell.send(Told::Spent(line.flops - self.flops));
-        self.flops = line.flops;
-    }
-}
-
-/// Runs the rungs that are not done, one a core; says whether it was asked to stop.
-fn run_all(options: &Run, dataset: &Dataset, rungs: &[&RungPlan], common: &Common) -> Result<bool, Failure> {
-    let stop = signals::stop()?;
-    let failed = AtomicBool::new(false);
-    let next = AtomicUsize::new(0);
-    let total: f64 = rungs.iter().map(|rung| rung.flops).sum();
-    let workers = machine::threads(common)?.min(rungs.len().max(1));
-    let peak = plan::peak(&machine::device_of(common, 1)?, Duration::from_millis(8));
-    let (tell, told) = mpsc::channel();
-    // Thousandths, for a bar counts in whole units.
-    let mut progress = Progress::new("ladder", 1000, common.quiet || common.json);
-    let mut first_failure = None;
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            let (tell, next, failed, stop) = (tell.clone(), &next, &failed, &stop);
-            scope.spawn(move || {
-                let stopping = || signals::stopping(stop) || failed.load(Ordering::Relaxed);
-                while let Some(rung) = rungs.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !stopping())
-                {
-                    let ended = run_rung(options, dataset, rung, common, peak, &stopping, &tell);
-                    if ended.is_err() {
-                        failed.store(true, Ordering::Relaxed);
-                    }
-                    let _ = tell.send(Told::Ended(rung.name.clone(), ended));
-                }
-            });
-        }
-        drop(tell);
-        let (mut spent, mut done) = (0.0, 0);
-        for message in told {
-            match message {
-                Told::Spent(flops) => spent += flops,
-                Told::Ended(_, Ok(true)) => done += 1,
-                Told::Ended(name, Ok(false)) => progress.note(&format!("note: {name} is left as it is")),
-                Told::Ended(name, Err(error)) => first_failure = first_failure.take().or(Some((name, error))),
-            }
-            progress.show((1000.0 * spent / total) as u64, || {
-                format!("‰ of the FLOP, {done} of {} rungs", rungs.len())
-            });
-        }
-    });
-    progress.end();
-    match first_failure {
-        Some((name, Failure::Failed(error))) => Err(Failure::Failed(error.context(format!("rung {name}")))),
-        Some((_, other)) => Err(other),
-        None => Ok(signals::stopping(&stop)),
-    }
-}
-
-/// Runs a rung to its end, from where it stands; false if it was stopped or is being written by another process.
-fn run_rung(
-    options: &Run,
-    dataset: &Dataset,
-    rung: &RungPlan,
-    common: &Common,
-    peak: f64,
-    stop: &(dyn Fn() -> bool + Sync),
-    tell: &mpsc::Sender<Told>,
-) -> Result<bool, Failure> {
-    let folder = Ladder::rung(&options.out, &rung.name);
-    let spent = |flops: f64| {
-        let _ = tell.send(Told::Spent(flops));
-    };
-    if record::Run::open(&folder).is_ok_and(|run| run.done()) {
-        spent(rung.flops);
-        return Ok(true);
-    }
-    let (config, writer) = match claim(options, rung, &folder) {
-        Ok(claimed) => claimed,
-        Err(Failure::Failed(error)) if is_locked(&error) => return Ok(false),
-        Err(other) => return Err(other),
-    };
-    // Another process may have ended it between the look and the lock.
-    if writer.run().done() {
-        spent(rung.flops);
-        return Ok(true);
-    }
-    let device = machine::device_of(common, 1)?;
-    let session =
-        Session { config: &config, dataset, writer: &writer, devices: &[device], peak, initial: None, stop };
-    let outcome = train::train(&session, &mut Teller { tell, flops: 0.0 })?;
-    Ok(outcome.done)
-}
-
-/// A rung's configuration and its folder, locked.
-fn claim(options: &Run, rung: &RungPlan, folder: &Path) -> Result<(TrainConfig, RunWriter), Failure> {
-    if folder.join("run.toml").exists() {
-        let writer = RunWriter::open(folder, Files::new())?;
-        let config = TrainConfig::from_toml(&writer.run().config()?, &folder.join("run.toml"))?;
-        return Ok((config, writer));
-    }
-    let path = Ladder::plan(&options.out, &rung.name);
-    let text = std::fs::read_to_string(&path).map_err(|e| anyhow!("cannot read {}: {e}", path.display()))?;
-    let config = TrainConfig::from_toml(&text, &path)?;
-    let writer = RunWriter::create(folder, &text, Files::new())?;
-    Ok((config, writer))
-}
-
-fn is_locked(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(record::Error::Locked { .. }))
 }
 
 /// What `ladder fit` says and writes.

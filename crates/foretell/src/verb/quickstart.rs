@@ -43,7 +43,7 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
     super::plan::check(&options.budget, settings, options.vocab)?;
     let (world, data, run) = (options.out.join("world"), options.out.join("data"), options.out.join("run"));
     let file = world.join(format!("world-{}.jsonl", options.seed));
-    let building = BuildConfig {
+    let mut building = BuildConfig {
         sources: vec![Source::new(file.to_string_lossy())],
         tokenizer: TokenizerChoice::Train(options.vocab),
         threads: crate::machine::threads(common)?,
@@ -56,6 +56,8 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
         super::data::generate(&world, options.seed, options.bytes, false, common)?;
     }
     chapter(common, 2, "text to tokens");
+    // What it will be asked is not trained on.
+    building.held_out = Some(world.join("questions.jsonl")).filter(|path| path.exists());
     if !data.join("manifest.json").exists() {
         let report = super::data::build(&building, &data, common)?;
         if !common.json && !common.quiet {

@@ -16,6 +16,9 @@ pub struct Options {
     /// Where its data is now, if it was moved
     #[arg(long, value_name = "DATA", value_parser = crate::arguments::path())]
     pub data: Option<PathBuf>,
+    /// Where a further set is now, if it was moved
+    #[arg(long, value_name = "NAME=PATH")]
+    pub score: Vec<String>,
     /// Ranks in this process, if others than before
     #[arg(long, value_name = "N")]
     pub ranks: Option<usize>,
@@ -28,6 +31,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     }
     let writer = RunWriter::open(&options.run, Files::new())?;
     let mut config = TrainConfig::from_toml(&writer.run().config()?, &options.run.join("run.toml"))?;
+    crate::sets::moved(&mut config.evaluation.sets, &options.score)?;
     if let Some(ranks) = options.ranks {
         config.machine.ranks = ranks;
         config.check().map_err(|e| Failure::Usage(e.to_string()))?;

@@ -4,6 +4,7 @@ use crate::arguments::Common;
 use crate::checkpoint::Model;
 use crate::prediction::Prediction;
 use crate::progress::Progress;
+use crate::sets::{self, Loaded};
 use crate::settings::Settings;
 use crate::{Failure, machine, memory, output, signals};
 use anyhow::anyhow;
@@ -17,13 +18,16 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use train::{EvalLine, Events, Machine, Memory, Outcome, SampleLine, Session, StepLine, TrainConfig};
+use train::{
+    EvalLine, Events, Machine, Memory, Outcome, SampleLine, Session, SetScores, StepLine, TrainConfig,
+};
 
 /// Options of `train`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   foretell train --data data/real --budget 20m --out runs/first
   foretell train --data data/real --budget N=1e6 --out runs/muon --set optimiser.matrices=muon
+  foretell train --data data/real --budget 20m --out runs/code --score code='src/*.py'
   foretell train --config runs/first/run.toml --out runs/again
   foretell train --prediction 1
 
@@ -52,6 +56,10 @@ pub struct Options {
     /// Ranks in this process: a power of two that divides the micro-batches
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub ranks: usize,
+    /// Score the finished model on a further set: text (a file, folder or glob) or a file of questions; may be given
+    /// several times, and replaces the sets of --config
+    #[arg(long, value_name = "NAME=PATH")]
+    pub score: Vec<String>,
     /// Write event files for TensorBoard
     #[arg(long)]
     pub tensorboard: bool,
@@ -218,6 +226,10 @@ fn planned(
     let device = machine::device(common)?;
     let mut ranked = settings.clone();
     ranked.entries.push(("machine.ranks".into(), options.ranks.to_string()));
+    if !options.score.is_empty() {
+        let sets = sets::resolve(&options.score, dataset.tokenizer())?;
+        ranked.entries.push(("evaluation.sets".into(), sets::setting(&sets)?));
+    }
     let plan = super::plan::make(&Corpus::of(&dataset), budget, &ranked, &device, initial)?;
     match common.json {
         true => output::json(&serde_json::json!({"plan": plan}))?,
@@ -256,6 +268,10 @@ fn stated(options: &Options, settings: &Settings) -> Result<TrainConfig, Failure
     if let Some(data) = &options.data {
         config.data.path.clone_from(data);
     }
+    if !options.score.is_empty() {
+        config.evaluation.sets =
+            sets::resolve(&options.score, Dataset::open(&config.data.path)?.tokenizer())?;
+    }
     if options.init_from.is_none() && !config.origin.init_from.is_empty() {
         let from = &config.origin.init_from;
         return Err(Failure::Usage(format!(
@@ -282,6 +298,7 @@ pub fn go(
 ) -> Result<(), Failure> {
     let stop = signals::stop()?;
     check_prompts(config, dataset)?;
+    let sets = sets::load(&config.evaluation.sets, dataset.tokenizer())?;
     let devices = devices(config, common)?;
     let held = Memory::of(config, devices[0].cpu().threads() * devices.len())?;
     plan::check_run(
@@ -291,7 +308,7 @@ pub fn go(
     let peak = plan::peak(&devices[0], Duration::from_millis(8)) * devices.len() as f64;
     let stop = || signals::stopping(&stop);
     let session = Session { config, dataset, writer, devices: &devices, peak, initial, stop: &stop };
-    let mut display = Display::new(config, dataset, devices[0].clone(), common);
+    let mut display = Display::new(config, dataset, sets, devices[0].clone(), common);
     let outcome = train::train(&session, &mut display);
     display.progress.end();
     finish(writer.run().path(), outcome?, common)
@@ -360,6 +377,7 @@ fn finish(path: &Path, outcome: Outcome, common: &Common) -> Result<(), Failure>
 struct Display<'a> {
     config: &'a TrainConfig,
     dataset: &'a Dataset,
+    sets: Vec<Loaded>,
     device: CpuDevice,
     json: bool,
     quiet: bool,
@@ -368,10 +386,16 @@ struct Display<'a> {
 }
 
 impl<'a> Display<'a> {
-    fn new(config: &'a TrainConfig, dataset: &'a Dataset, device: CpuDevice, common: &Common) -> Display<'a> {
+    fn new(
+        config: &'a TrainConfig,
+        dataset: &'a Dataset,
+        sets: Vec<Loaded>,
+        device: CpuDevice,
+        common: &Common,
+    ) -> Display<'a> {
         let quiet = common.quiet || common.json;
         let progress = Progress::new("train", config.steps, quiet);
-        Display { config, dataset, device, json: common.json, quiet, progress, last: None }
+        Display { config, dataset, sets, device, json: common.json, quiet, progress, last: None }
     }
 
     /// Continues the configured prompts.
@@ -440,6 +464,18 @@ impl Events for Display<'_> {
             return Ok(Vec::new());
         }
         self.texts(step, params).map_err(|e| train::Error::Samples { step, reason: e.to_string() })
+    }
+
+    fn scores(&mut self, step: u64, params: &Store) -> train::Result<Vec<SetScores>> {
+        let all = sets::score(&self.sets, self.config, &self.device, step, params)?;
+        for scores in &all {
+            if self.json {
+                let _ = output::json(&scores.line(step));
+            } else if !self.quiet {
+                self.progress.note(&format!("step {step}: {}", sets::line(scores)));
+            }
+        }
+        Ok(all)
     }
 }
 

@@ -115,8 +115,22 @@ fn a_world_is_the_same_from_the_same_seed_and_can_be_built() {
     refused(folder.path(), &places, &[("data generate --bytes 100000 --out {a}", "exists already")]);
     ok(words("data generate --bytes 100000 --out {a} --force -q", &places));
     assert!(read(&b, 1).starts_with(&read(&a, 1)), "a longer world does not begin with the shorter");
-    let summary = ok(words("data build {b} --out {built} --vocab 400 --json", &places)).summary();
+    // Its questions are no documents, and keep out those that hold one.
+    let asked = |folder: &Path| fs::read_to_string(folder.join("questions.jsonl")).unwrap();
+    assert!(asked(&a) == asked(&b) && asked(&a) != asked(&other) && asked(&a).lines().count() > 1000);
+    let line = "data build {b} --held-out {b}/questions.jsonl --out {built} --vocab 400 --json";
+    let summary = ok(words(line, &places)).summary();
     assert_eq!(summary["tokenizer"]["vocab_size"], 400);
+    assert_eq!(summary["counts"]["malformed"], 0);
+    assert!(summary["counts"]["dropped"].to_string().contains("held"), "{summary:?}");
+    refused(
+        folder.path(),
+        &places,
+        &[
+            ("data build {b}/questions.jsonl --out {built}2", "--held-out"),
+            ("data generate --bytes 100000 --seed 2 --out {a}", "questions.jsonl"),
+        ],
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::common::{end, foretell, ok, refused};
 
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "quickstart",
     "data",
     "data build",
@@ -19,6 +19,7 @@ const VERBS: [&str; 22] = [
     "ladder fit",
     "predict",
     "verify",
+    "report",
     "bench probe",
     "bench step",
     "bench race",

@@ -59,7 +59,7 @@ pub fn config(dataset: &Dataset, micro_rows: usize) -> TrainConfig {
             last: 0.1,
         },
         optimiser: OptimiserConfig::default(),
-        evaluation: Evaluation { tokens: 2000, every: 5 },
+        evaluation: Evaluation { tokens: 2000, every: 5, sets: Vec::new() },
         checkpoints: Checkpoints { every: 4, keep: 2 },
         samples: Samples::default(),
         data: DataConfig {
