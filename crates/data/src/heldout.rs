@@ -4,7 +4,7 @@
 //! can lie beside training data without being the exam. A document holds an item if any piece of it is a
 //! substring of the document's normalised text. A rolling hash finds candidates, a strong one decides.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -108,20 +108,51 @@ impl HeldOut {
     /// The name of an item that the document holds.
     pub fn find_in(&self, document: &Document) -> Option<&str> {
         let characters: Vec<char> = document.texts().flat_map(normalise).collect();
-        self.by_length.iter().find_map(|(length, pieces)| self.find(&characters, *length, pieces))
+        let mut first = None;
+        self.find(&characters, &mut |name| {
+            first = Some(name);
+            true
+        });
+        first
     }
 
-    fn find(&self, characters: &[char], length: usize, pieces: &HashMap<u64, Vec<Piece>>) -> Option<&str> {
+    /// The names of all items that a text holds.
+    pub(crate) fn all_in(&self, text: &str) -> HashSet<&str> {
+        let characters: Vec<char> = normalise(text).collect();
+        let mut all = HashSet::new();
+        self.find(&characters, &mut |name| {
+            all.insert(name);
+            false
+        });
+        all
+    }
+
+    /// Tells of items until `found` says that it is enough.
+    fn find<'a>(&'a self, characters: &[char], found: &mut dyn FnMut(&'a str) -> bool) {
+        let _ =
+            self.by_length.iter().any(|(length, pieces)| self.pieces_in(characters, *length, pieces, found));
+    }
+
+    /// The same of pieces of one length; whether it was enough.
+    fn pieces_in<'a>(
+        &'a self,
+        characters: &[char],
+        length: usize,
+        pieces: &HashMap<u64, Vec<Piece>>,
+        found: &mut dyn FnMut(&'a str) -> bool,
+    ) -> bool {
         if characters.len() < length || length == 0 {
-            return None;
+            return false;
         }
         let top = (1..length).fold(1u64, |power, _| power.wrapping_mul(BASE));
         let mut hash = rolling(&characters[..length]);
         for start in 0.. {
             if let Some(candidates) = pieces.get(&hash) {
-                let found = strong(&characters[start..start + length]);
-                if let Some(piece) = candidates.iter().find(|piece| piece.strong == found) {
-                    return self.names.get(piece.item as usize).map(String::as_str);
+                let here = strong(&characters[start..start + length]);
+                let same = candidates.iter().filter(|piece| piece.strong == here);
+                let mut names = same.filter_map(|piece| self.names.get(piece.item as usize));
+                if names.any(|name| found(name)) {
+                    return true;
                 }
             }
             let Some(&next) = characters.get(start + length) else {
@@ -131,7 +162,7 @@ impl HeldOut {
             hash = hash.wrapping_sub(first.wrapping_mul(top)).wrapping_mul(BASE);
             hash = hash.wrapping_add(u64::from(u32::from(next)) + 1);
         }
-        None
+        false
     }
 
     fn from_lines(path: &Path, text: &str) -> Result<Self> {

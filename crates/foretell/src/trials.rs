@@ -8,14 +8,17 @@ use scaling::{Optimum, Tried};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Steps whose losses a later one is held against.
-const WINDOW: usize = 32;
+/// Steps whose mean loss is looked at: one alone says more of its text than of the model.
+const BLOCK: usize = 16;
 
-/// A step is a spike if its loss lies so many of their deviations above their mean.
-const SPIKE: f64 = 6.0;
+/// A block is a spike if its mean lies so many times above that of the [`BEFORE`] blocks before it.
+const SPIKE: f64 = 1.15;
 
-/// Share of steps that may be spikes.
-const SPIKES: f64 = 1e-3;
+/// Blocks before.
+const BEFORE: usize = 4;
+
+/// Share of blocks that may be spikes.
+const SPIKES: f64 = 0.005;
 
 /// Exponent of the size by which a change may grow or shrink.
 const SLOPE: f64 = 0.25;
@@ -25,7 +28,7 @@ pub struct Tested {
     trial: Trial,
     /// Held-out bits a byte; infinite if it diverged.
     loss: f64,
-    steps: usize,
+    blocks: usize,
     spikes: usize,
 }
 
@@ -33,7 +36,7 @@ pub struct Tested {
 pub fn tested(folder: &Path, trials: Vec<Trial>, diverged: &[String]) -> Result<Vec<Tested>, Failure> {
     let read = |trial: Trial| {
         if diverged.contains(&trial.name) {
-            return Ok(Tested { trial, loss: f64::INFINITY, steps: 0, spikes: 0 });
+            return Ok(Tested { trial, loss: f64::INFINITY, blocks: 0, spikes: 0 });
         }
         let metrics = RunFolder::open(&fleet::run_folder(folder, &trial.name))?.metrics()?;
         let all = |name: &str| -> Vec<f64> {
@@ -41,21 +44,21 @@ pub fn tested(folder: &Path, trials: Vec<Trial>, diverged: &[String]) -> Result<
         };
         let losses = all("train/loss");
         let loss = all("val/bits_per_byte").last().copied().unwrap_or(f64::INFINITY);
-        Ok(Tested { trial, loss, steps: losses.len(), spikes: spikes(&losses) })
+        let (blocks, spikes) = spikes(&losses);
+        Ok(Tested { trial, loss, blocks, spikes })
     };
     trials.into_iter().map(read).collect()
 }
 
-fn spikes(losses: &[f64]) -> usize {
-    losses
-        .windows(WINDOW + 1)
-        .filter(|window| {
-            let before = &window[..WINDOW];
-            let mean = before.iter().sum::<f64>() / WINDOW as f64;
-            let variance = before.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (WINDOW - 1) as f64;
-            window[WINDOW] > mean + SPIKE * variance.sqrt()
-        })
-        .count()
+/// Blocks, and those of them that are spikes.
+fn spikes(losses: &[f64]) -> (usize, usize) {
+    let means: Vec<f64> =
+        losses.chunks_exact(BLOCK).map(|block| block.iter().sum::<f64>() / BLOCK as f64).collect();
+    let above = |window: &&[f64]| {
+        let before = window[..BEFORE].iter().sum::<f64>() / BEFORE as f64;
+        window[BEFORE] > SPIKE * before
+    };
+    (means.len(), means.windows(BEFORE + 1).filter(above).count())
 }
 
 /// Runs of one model over one setting.
@@ -204,10 +207,10 @@ pub fn judge(tested: &[Tested], coordinates: Vec<Coordinate>) -> Result<report::
         check(name, worse.max(0.0), noise, shown.join(", "));
     }
     let by_rule = || tested.iter().filter(|one| one.trial.x == 1.0);
-    let steps: usize = by_rule().map(|one| one.steps).sum();
+    let blocks: usize = by_rule().map(|one| one.blocks).sum();
     let spikes: usize = by_rule().map(|one| one.spikes).sum();
-    let text = format!("{spikes} of {steps} steps of the runs by the rules");
-    check("spikes", spikes as f64 / steps.max(1) as f64, SPIKES, text);
+    let text = format!("{spikes} of {blocks} times {BLOCK} steps of the runs by the rules lie far above what was before");
+    check("spikes", spikes as f64 / blocks.max(1) as f64, SPIKES, text);
     let shown = rates.iter().map(|series| series.shown(Sweep::Rate));
     let sweeps = shown.chain(sweeps).collect();
     Ok(report::Transfer { parametrisation: String::new(), noise: Some(noise), checks, coordinates, sweeps })
@@ -240,11 +243,14 @@ mod tests {
 
     #[test]
     fn a_jump_is_a_spike_and_scatter_is_none() {
-        let calm: Vec<f64> = (0..200).map(|i| 3.0 + 0.1 * f64::from(i * 7919 % 13) / 13.0).collect();
-        assert_eq!(spikes(&calm), 0);
+        let calm: Vec<f64> = (0..320).map(|i| 3.0 + 0.1 * f64::from(i * 7919 % 13) / 13.0).collect();
+        assert_eq!(spikes(&calm), (20, 0));
+        // A single loss says little; one that stays is a spike.
         let mut jumped = calm;
-        jumped[120] = 5.0;
-        assert_eq!(spikes(&jumped), 1);
+        jumped[120] = 6.0;
+        assert_eq!(spikes(&jumped), (20, 0));
+        jumped[160..180].fill(6.0);
+        assert_eq!(spikes(&jumped).1, 1);
     }
 
     #[test]

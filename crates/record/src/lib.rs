@@ -18,6 +18,7 @@ mod registry;
 mod run;
 mod table;
 mod tensorboard;
+pub mod wandb;
 
 pub use checkpoint::{Checkpoint, CheckpointWriter, Manifest};
 pub use error::{Error, Result};
@@ -25,8 +26,8 @@ pub use files::{FileWriter, Files, lock};
 pub use metrics::{Line, MetricsWriter, read_metrics};
 pub use registry::{Entry, Registry};
 pub use run::{Run, RunWriter, Seal};
-pub use table::{Row, Table};
-pub use tensorboard::EventWriter;
+pub use table::{Row, Table, TableBuilder};
+pub use tensorboard::{EventWriter, Events, Scalar, framed};
 
 /// The hash that records name a file's content by: BLAKE3, in hexadecimal.
 pub fn hash(bytes: &[u8]) -> String {

@@ -22,6 +22,48 @@ pub struct Row<'a> {
     at: usize,
 }
 
+/// A table that is put together from several files: rows with named cells, columns in the order in which
+/// their names came.
+#[derive(Debug)]
+pub struct TableBuilder {
+    table: Table,
+    place: BTreeMap<String, usize>,
+}
+
+impl TableBuilder {
+    /// An empty table; `path` is for errors.
+    pub fn new(path: &Path) -> TableBuilder {
+        let table = Table { path: path.into(), columns: Vec::new(), rows: Vec::new(), hash: String::new() };
+        TableBuilder { table, place: BTreeMap::new() }
+    }
+
+    /// Adds a row that stands in some line of its file. Of cells with one name the first counts.
+    pub fn row<N: Into<String>>(&mut self, line: u64, cells: impl IntoIterator<Item = (N, String)>) {
+        let mut row = vec![None; self.table.columns.len()];
+        for (name, value) in cells {
+            let name = name.into();
+            let at = *self.place.entry(name.clone()).or_insert_with(|| {
+                self.table.columns.push(name);
+                self.table.columns.len() - 1
+            });
+            row.resize(self.table.columns.len(), None);
+            if row[at].is_none() && !value.is_empty() {
+                row[at] = Some(value);
+            }
+        }
+        self.table.rows.push((line, row));
+    }
+
+    /// The table, with a hash of what it was made of.
+    pub fn finish(mut self, hash: String) -> Result<Table> {
+        if self.table.rows.is_empty() {
+            return Err(Error::damaged(&self.table.path, "has no points of runs"));
+        }
+        self.table.hash = hash;
+        Ok(self.table)
+    }
+}
+
 /// Files beyond this are no table of runs.
 const LARGEST: u64 = 1 << 30;
 
@@ -123,7 +165,7 @@ impl Table {
     }
 }
 
-fn flatten(
+pub(crate) fn flatten(
     prefix: &str,
     object: &serde_json::Map<String, serde_json::Value>,
     into: &mut impl FnMut(String, String),
@@ -169,6 +211,18 @@ impl<'a> Row<'a> {
     /// An error that names file, line and column.
     pub fn wrong(&self, column: &str, what: &str) -> Error {
         Error::damaged(&self.table.path, format!("line {}, column {column}: {what}", self.line()))
+    }
+
+    /// File and line, for messages.
+    pub fn place(&self) -> String {
+        format!("{} line {}", self.table.path.display(), self.line())
+    }
+
+    /// Cells that are not empty, with the names of their columns.
+    pub fn cells(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let cells = &self.table.rows[self.at].1;
+        let named = self.table.columns.iter().zip(cells);
+        named.filter_map(|(name, cell)| Some((name.as_str(), cell.as_deref()?)))
     }
 
     /// Its line in the file, from 1.

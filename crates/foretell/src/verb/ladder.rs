@@ -15,7 +15,7 @@ use plan::{Adjust, Corpus, Plan, Request, Site};
 use record::Files;
 use serde::Serialize;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use train::{FurtherSet, TrainConfig};
 
 /// What to do with a ladder.
@@ -46,9 +46,9 @@ pub struct Run {
     #[arg(long, value_name = "TIMES", default_value_t = 100.0)]
     pub span: f64,
     /// Tokens a parameter
-    #[arg(long, value_name = "RATIO,…", value_delimiter = ',', default_values_t = [10.0, 20.0, 40.0])]
+    #[arg(long, value_name = "RATIO,…", value_delimiter = ',', default_values_t = [10.0, 20.0, 40.0, 80.0])]
     pub ratios: Vec<f64>,
-    /// Seeds of the cheaper half of the rungs
+    /// Seeds of every rung
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub seeds: u64,
     /// Score every finished rung on a further set: text (a file, folder or glob) or a file of questions; may be
@@ -61,6 +61,15 @@ pub struct Run {
     /// Only print the bill
     #[arg(long)]
     pub dry_run: bool,
+}
+
+impl Run {
+    /// What is not said, for a ladder of some data.
+    pub fn of(data: &Path, out: &Path) -> Run {
+        let Design { max, span, ratios, seeds, .. } = Design::new(1e11);
+        let (data, out) = (data.into(), out.into());
+        Run { data, out, max, span, ratios, seeds, score: Vec::new(), rung: None, dry_run: false }
+    }
 }
 
 /// Options of `ladder fit`.

@@ -20,15 +20,18 @@ use std::path::PathBuf;
   foretell predict ladders/real --budget 1e14 --register
   foretell predict ladders/real --budget 20m --max-rung 1e10
   foretell predict --log runs.csv --budget N=7e9,D=1.4e11
+  foretell predict --log tensorboard/ --columns params=n,tokens=step*524288 --budget N=7e9,D=1.4e11
   foretell predict --log sweep.jsonl --columns params=N,tokens=D,loss=val --budget 1e22 --register")]
 pub struct Options {
     /// Folder of a ladder
     #[arg(value_name = "LADDER", required_unless_present = "log", conflicts_with = "log")]
     pub ladder: Option<PathBuf>,
-    /// Other people's finished runs of one family: CSV, or JSONL with an object a line
-    #[arg(long, value_name = "FILE")]
+    /// Other people's finished runs of one family: a table (CSV, JSONL), the CSV of a chart of Weights & Biases, an event
+    /// file of TensorBoard, or a folder of these; in a folder, runs.csv says of each run what its own files do not
+    #[arg(long, value_name = "FILE|FOLDER")]
     pub log: Option<PathBuf>,
-    /// Which column of the log is what: params, tokens, loss, flops (or 6·N·D is taken), run (rows of a curve)
+    /// Which column of the log is what: params, tokens, loss, flops (or 6·N·D is taken), run (rows of a curve), step, and
+    /// schedule (its tokens), decayed, state (runs that were cut short are left out); also NAME*FACTOR and ln(NAME)
     #[arg(
         long,
         value_name = "ROLE=COLUMN,…",

@@ -1,16 +1,14 @@
-//! `quickstart`: the whole story on generated data: world, tokenizer, plan, training, held-out loss,
-//! samples. Each chapter leaves files that the next one reads, so that a story that was interrupted goes
-//! on where it stopped.
+//! `quickstart`: the whole story on generated data: world, small runs, the prediction of a large one, that run, whether
+//! the prediction held, texts, report. Each chapter is a verb that anybody can call, and leaves files that the next one
+//! reads, so that a story that was interrupted goes on where it stopped.
 
+use super::{data as build, ladder, predict, report, resume, sample, train, verify};
 use crate::arguments::Common;
 use crate::settings::Settings;
 use crate::{Failure, output};
-use data::{BuildConfig, Dataset, Source, TokenizerChoice};
-use engine::CpuDevice;
-use plan::Corpus;
-use record::{Files, Run, RunWriter};
-use std::path::{Path, PathBuf};
-use train::TrainConfig;
+use data::{BuildConfig, Source, TokenizerChoice};
+use record::{Files, Registry, Run};
+use std::path::PathBuf;
 
 /// Options of `quickstart`.
 #[derive(clap::Args, Debug)]
@@ -19,79 +17,119 @@ pub struct Options {
     /// Folder for everything that is made
     #[arg(long, value_name = "FOLDER", default_value = "quickstart", value_parser = crate::arguments::new_path())]
     pub out: PathBuf,
-    /// How long to train
-    #[arg(long, value_name = "BUDGET", default_value = "4m")]
+    /// The run to foretell: how long it trains (7m), its FLOP (1e13), or a size (N=1e5,D=2e6)
+    #[arg(long, value_name = "BUDGET", default_value = "7m")]
     pub budget: String,
+    /// FLOP of the dearest of the small runs
+    #[arg(long, value_name = "FLOP", default_value_t = 1e11)]
+    pub max: f64,
     /// Bytes of generated text
     #[arg(long, value_name = "N", default_value_t = 24_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub bytes: u64,
-    /// Tokens of the vocabulary
-    #[arg(long, value_name = "N", default_value_t = 2048)]
-    pub vocab: usize,
     /// Of the world and of the run
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }
 
-/// Texts that are continued while it trains.
+/// Texts that the model continues.
 const PROMPTS: [&str; 3] = ["Dear ", "17 + 25 = ", "The town of "];
+
+/// The prediction's number: the first of its registry.
+const ID: u64 = 1;
 
 /// Tells the story, or its rest.
 pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<(), Failure> {
     // What can be refused now is not refused after minutes.
-    let device = crate::machine::device(common)?;
-    super::plan::check(&options.budget, settings, options.vocab)?;
-    let (world, data, run) = (options.out.join("world"), options.out.join("data"), options.out.join("run"));
+    let budget: plan::Budget = options.budget.parse().map_err(Failure::of_plan)?;
+    crate::machine::device(common)?;
+    let design = plan::ladder::Design::new(options.max);
+    design.rungs(data::Tokenizer::bytes()?.vocab_size()).map_err(Failure::of_plan)?;
+    super::plan::apply(settings, &mut plan::Settings::default())?;
+    let place = |name: &str| options.out.join(name);
+    let [world, data, ladder, run, registry] =
+        ["world", "data", "ladder", "run", "predictions.jsonl"].map(place);
     let file = world.join(format!("world-{}.jsonl", options.seed));
     let mut building = BuildConfig {
         sources: vec![Source::new(file.to_string_lossy())],
-        tokenizer: TokenizerChoice::Train(options.vocab),
+        tokenizer: TokenizerChoice::Bytes,
         threads: crate::machine::threads(common)?,
         ..BuildConfig::default()
     };
-    building.check().map_err(super::data::usage)?;
+    building.check().map_err(build::usage)?;
     same_story(options, settings)?;
     chapter(common, 1, "a world: people, places, stories, sums and programs, all from a seed");
     if !file.exists() {
-        super::data::generate(&world, options.seed, options.bytes, false, common)?;
+        build::generate(&world, options.seed, options.bytes, false, common)?;
     }
-    chapter(common, 2, "text to tokens");
+    chapter(common, 2, "text to tokens, a byte each");
     // What it will be asked is not trained on.
     building.held_out = Some(world.join("questions.jsonl")).filter(|path| path.exists());
     if !data.join("manifest.json").exists() {
-        let report = super::data::build(&building, &data, common)?;
+        let report = build::build(&building, &data, common)?;
         if !common.json && !common.quiet {
-            eprint!("{}", super::data::summary(&data, &report));
+            eprint!("{}", build::summary(&data, &report));
         }
     }
-    let dataset = Dataset::open(&data)?;
-    chapter(common, 3, "what will it cost? (known before it runs)");
-    let begun = Run::open(&run).ok();
-    let (config, writer) = match &begun {
-        Some(found) => (
-            TrainConfig::from_toml(&found.config()?, &run.join("run.toml"))?,
-            RunWriter::open(&run, Files::new())?,
-        ),
-        None => begin(options, common, settings, &dataset, &device, &run)?,
+    chapter(common, 3, "small runs, seconds each");
+    let climb = ladder::Run { max: options.max, ..ladder::Run::of(&data, &ladder) };
+    ladder::run(&ladder::Verb::Run(climb), common, settings)?;
+    chapter(common, 4, "what will a large one be? (written down before it runs)");
+    let known = match registry.exists() {
+        true => Registry::at(&registry).entries()?,
+        false => Vec::new(),
     };
-    chapter(common, 4, "training");
-    match (writer.run().done(), begun) {
-        (true, _) => note(common, "done before"),
-        (false, Some(_)) => super::train::go(&config, &dataset, &writer, None, common)?,
-        (false, None) => super::train::begin(&config, &dataset, writer, None, common)?,
+    if known.is_empty() {
+        predict::run(
+            &predict::Options {
+                ladder: Some(ladder.clone()),
+                log: None,
+                columns: String::new(),
+                budget: budget.to_string(),
+                max_rung: None,
+                data: None,
+                seed: options.seed,
+                register: true,
+                registry: registry.clone(),
+            },
+            common,
+        )?;
+    } else {
+        note(common, "done before");
     }
-    chapter(common, 5, "what it writes now");
-    let samples = record::read_metrics(&run.join("samples.jsonl"))?;
-    let last = samples.last().and_then(|line| line.get("step").cloned());
-    for sample in samples.iter().filter(|line| line.get("step") == last.as_ref()) {
-        let field = |name: &str| sample.get(name).and_then(|v| v.as_str()).unwrap_or_default();
-        match common.json {
-            true => output::json(sample)?,
-            false => output::text(&format!("{}│{}\n\n", field("prompt"), field("text")))?,
+    chapter(common, 5, "the large run");
+    match Run::open(&run).map(|run| run.done()) {
+        Ok(true) => note(common, "done before"),
+        Ok(false) => {
+            let rest = resume::Options { run: run.clone(), data: None, score: Vec::new(), ranks: None };
+            resume::run(&rest, common)?;
+        }
+        Err(_) => {
+            let whole = train::Options { out: Some(run.clone()), ..train::Options::of_prediction(ID, &registry) };
+            train::run(&whole, common, &Settings::default())?;
         }
     }
+    chapter(common, 6, "did it hold?");
+    let judged = known.iter().any(|entry| entry.kind == "outcome");
+    let outcome = Some(run.clone()).filter(|_| !judged);
+    verify::run(&verify::Options { id: Some(ID), run: outcome, loss: None, registry: registry.clone() }, common)?;
+    chapter(common, 7, "what it writes");
+    for prompt in PROMPTS {
+        let tokens = Some(60);
+        sample::run(&sample::Options { tokens, temperature: 0.8, ..sample::Options::of(&run, prompt) }, common)?;
+    }
+    chapter(common, 8, "all of it as a page");
+    let page = place("report.html");
+    report::run(
+        &report::Options {
+            folders: vec![ladder, run.clone()],
+            registry: Some(registry),
+            transfer: None,
+            out: page.clone(),
+        },
+        common,
+    )?;
     if common.json {
-        output::json(&serde_json::json!({"out": options.out, "run": run, "done": true}))?;
+        output::json(&serde_json::json!({"out": options.out, "run": run, "report": page, "done": true}))?;
     }
     let show = run.display();
     note(
@@ -103,19 +141,19 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
     Ok(())
 }
 
-/// An interrupted story goes on only with the options that it was begun with; until the run is begun, those
+/// An interrupted story goes on only with the options that it was begun with; until the ladder is begun, those
 /// that its data depends on.
 fn same_story(options: &Options, settings: &Settings) -> Result<(), Failure> {
-    let Options { out, budget, bytes, vocab, seed } = options;
-    let data = format!("bytes = {bytes}\nvocab = {vocab}\nseed = {seed}\n");
-    let mut told = format!("{data}budget = {budget:?}\n");
+    let Options { out, budget, max, bytes, seed } = options;
+    let data = format!("bytes = {bytes}\nseed = {seed}\n");
+    let mut told = format!("{data}budget = {budget:?}\nmax = {max:e}\n");
     for (name, value) in &settings.entries {
         told += &format!("{name:?} = {value:?}\n");
     }
     let path = out.join("quickstart.toml");
     match std::fs::read_to_string(&path) {
         Ok(begun) if begun == told => Ok(()),
-        Ok(begun) if out.join("run").exists() || !begun.starts_with(&data) => Err(Failure::Usage(format!(
+        Ok(begun) if out.join("ladder").exists() || !begun.starts_with(&data) => Err(Failure::Usage(format!(
             "{} was begun with other options, which stand in its quickstart.toml; choose another --out",
             out.display()
         ))),
@@ -125,34 +163,6 @@ fn same_story(options: &Options, settings: &Settings) -> Result<(), Failure> {
             Ok(files.replace(&path, told.as_bytes())?)
         }
     }
-}
-
-/// Plans the run and makes its folder.
-fn begin(
-    options: &Options,
-    common: &Common,
-    settings: &Settings,
-    dataset: &Dataset,
-    device: &CpuDevice,
-    run: &Path,
-) -> Result<(TrainConfig, RunWriter), Failure> {
-    let mut settings = settings.clone();
-    let prompts = PROMPTS.map(|prompt| format!("{prompt:?}")).join(", ");
-    for (name, value) in [
-        ("seed", options.seed.to_string()),
-        ("samples.prompts", format!("[{prompts}]")),
-        ("samples.tokens", "60".into()),
-    ] {
-        settings.entries.insert(0, (name.into(), value));
-    }
-    let plan = super::plan::make(&Corpus::of(dataset), &options.budget, &settings, device, None)?;
-    match common.json {
-        true => output::json(&serde_json::json!({"plan": plan}))?,
-        false if !common.quiet => eprint!("{plan}"),
-        false => {}
-    }
-    let writer = RunWriter::create(run, &plan.config.to_toml()?, Files::new())?;
-    Ok((plan.config, writer))
 }
 
 fn chapter(common: &Common, number: usize, title: &str) {

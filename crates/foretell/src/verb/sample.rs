@@ -6,7 +6,7 @@ use crate::{Failure, machine, memory, output, signals};
 use generate::{Capacity, Completion, Finish, Generator, Request, Sampling};
 use serde::Serialize;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Options of `sample`.
@@ -51,6 +51,26 @@ pub struct Options {
     /// With --json: log-probabilities of what was drawn, and of this many most probable tokens
     #[arg(long, value_name = "N", requires = "json")]
     pub logprobs: Option<usize>,
+}
+
+impl Options {
+    /// What is not said, for a prompt.
+    pub fn of(model: &Path, prompt: &str) -> Options {
+        Options {
+            model: model.into(),
+            prompt: prompt.into(),
+            tokens: None,
+            number: 1,
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            stop: Vec::new(),
+            seed: 0,
+            logprobs: None,
+        }
+    }
 }
 
 /// Texts of one call.

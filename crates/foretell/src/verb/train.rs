@@ -65,6 +65,23 @@ pub struct Options {
     pub tensorboard: bool,
 }
 
+impl Options {
+    /// What is not said, for the run of a prediction.
+    pub fn of_prediction(id: u64, registry: &Path) -> Options {
+        Options {
+            data: None,
+            budget: None,
+            prediction: Some(id),
+            registry: registry.into(),
+            out: None,
+            init_from: None,
+            ranks: 1,
+            score: Vec::new(),
+            tensorboard: false,
+        }
+    }
+}
+
 /// What describes the machine.
 const MACHINE: &str = "--threads, --ranks, --isa and --tensorboard";
 

@@ -200,7 +200,7 @@ fn bill(
     Ok(())
 }
 
-/// The coordinate check: the first steps of models of all widths and depths, at the rule's rate.
+/// The coordinate check: the first steps of models of all widths and depths, in the rule's warm-up.
 fn coordinates(
     options: &Options,
     common: &Common,
@@ -233,7 +233,8 @@ fn coordinates(
             x: 1.0,
         };
         let mut config = config(&trial)?;
-        config.schedule = Schedule { kind: ScheduleKind::Constant, warmup_steps: 0, ..config.schedule };
+        // As the first steps of a long run are.
+        config.schedule = Schedule { kind: ScheduleKind::Constant, warmup_steps: STEPS, ..config.schedule };
         for change in train::coordinates(&config, dataset, &device)? {
             let train::Change { step, place, value } = change;
             found.push(Coordinate { kind, size: size as f64, step, layer: place.into(), value });

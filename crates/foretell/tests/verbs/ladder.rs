@@ -72,7 +72,14 @@ fn a_ladder_is_billed_run_stopped_gone_on_with_and_foretells() {
     let laws = ok(words("ladder fit {out} --json", &places)).summary();
     assert_eq!(laws["rungs"].as_array().unwrap().len(), rungs.len());
     assert!(laws["noise"].as_f64().is_some_and(|noise| noise < 0.2), "{laws:?}");
-    assert!(out.join("laws.json").exists());
+    assert!(out.join("laws.json").exists() && !laws.contains_key("next"));
+    let next =
+        ok(words("ladder fit {out} --next --target N=1e5,D=2e6 --json", &places)).summary()["next"].take();
+    let (first, all) = (&next["rungs"][0], next["rungs"].as_array().unwrap());
+    assert!(all.len() >= 6 && next["width"].as_f64().unwrap() > 0.0, "{next}");
+    assert!(
+        all.iter().all(|rung| rung["candidate"]["flops"].as_f64().unwrap() > 0.0) && first["width"].is_f64()
+    );
     let line = "predict {out} --budget N=2e4,D=4e5 --registry {registry} --register --json";
     let registry = folder.path().join("p.jsonl");
     let answer = ok(words(line, &[("out", &out), ("registry", &registry)])).summary();
@@ -128,6 +135,8 @@ fn bad_ladders_are_refused() {
             ("ladder run --data {data} --out {out} --max 1e16", "times"),
             ("ladder fit {run}", "no ladder"),
             ("ladder fit {out}", "no ladder"),
+            ("ladder fit {out} --next", "--target"),
+            ("ladder fit {out} --target 1e14", "--next"),
             ("predict {run} --budget 1e14", "no ladder"),
             ("predict {run} --log {run} --budget 1e14", "--log"),
             ("predict --budget 1e14", "LADDER"),

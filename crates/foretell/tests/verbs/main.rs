@@ -23,3 +23,4 @@ mod sets;
 mod settings;
 mod signals;
 mod train;
+mod transfer;

@@ -72,6 +72,48 @@ fn a_prediction_is_registered_and_held_against_its_outcome() {
     assert_eq!(fs::read_to_string(&registry).unwrap(), altered);
 }
 
+/// The same runs as somebody's tools keep them: curves in event files, and in the CSV of a chart, both beside a table of sizes.
+#[test]
+fn curves_of_other_tools_say_what_a_table_of_their_ends_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = csv(folder.path());
+    let [events, charts] = ["events", "charts"].map(|name| folder.path().join(name));
+    let (mut side, mut head, mut first, mut last) =
+        (String::from("run,N\n"), String::from("Step"), String::from("50"), String::from("100"));
+    for (i, (n, d, loss)) in runs().iter().enumerate() {
+        writeln!(side, "r{i},{n:e}").unwrap();
+        let run = events.join(format!("r{i}"));
+        fs::create_dir_all(&run).unwrap();
+        let mut writer = record::EventWriter::new(&record::Files::new(), &run, 0.0).unwrap();
+        for (step, part, more) in [(50, 0.5, 0.4), (100, 1.0, 0.0)] {
+            writer.scalar("train/tokens", step, part * d, 0.0).unwrap();
+            writer.scalar("eval/loss", step, loss + more, 0.0).unwrap();
+        }
+        write!(head, ",r{i} - eval/loss,r{i} - eval/loss__MIN,r{i} - train/tokens").unwrap();
+        write!(first, ",{},,{}", loss + 0.4, 0.5 * d).unwrap();
+        write!(last, ",{loss},{loss},{d}").unwrap();
+    }
+    fs::create_dir(&charts).unwrap();
+    fs::write(charts.join("chart.csv"), format!("{head}\n{first}\n{last}\n")).unwrap();
+    [&events, &charts].iter().for_each(|folder| fs::write(folder.join("runs.csv"), &side).unwrap());
+    let places = [("log", log.as_path()), ("events", &events), ("charts", &charts)];
+    let answer = |log: &str, columns: &str| {
+        ok(words(&format!("predict --log {log}{columns} --budget N=6.4e8,D=1.28e10 --json"), &places))
+    };
+    let plain = answer("{log}", " --columns loss=val").summary();
+    for kind in ["{events}", "{charts}"] {
+        let ended = answer(kind, "");
+        assert!(ended.stderr.contains("the last of each of 21 runs"), "{ended:?}");
+        let found = ended.summary();
+        // Event files hold single precision.
+        assert!(
+            (found["loss"].as_f64().unwrap() / plain["loss"].as_f64().unwrap() - 1.0).abs() < 1e-4,
+            "{found:?}"
+        );
+        assert_eq!(found["runs"], 21);
+    }
+}
+
 #[test]
 fn flop_are_spent_within_what_the_runs_know() {
     let folder = tempfile::tempdir().unwrap();
@@ -95,6 +137,9 @@ fn what_cannot_be_foretold_is_refused() {
     let few = made("few.csv", "N,D,loss\n1e6,1e7,3\n2e6,2e7,2.9\n4e6,4e7,2.8\n4e6,8e7,2.75\n4e6,9e7,2.74\n");
     let words_ = made("words.csv", "N,D,loss\n1e6,many,3\n");
     let perplexity = made("perplexity.csv", "N,D,loss\n1e6,1e7,33\n");
+    let garbage = made("events.out.tfevents.1", "0123456789abcdef");
+    let vacant = folder.path().join("vacant");
+    fs::create_dir(&vacant).unwrap();
     let (empty, none) = (made("empty.csv", ""), made("none.jsonl", ""));
     let registry = folder.path().join("registry.jsonl");
     let bare = folder.path().join("bare");
@@ -105,6 +150,8 @@ fn what_cannot_be_foretold_is_refused() {
         ("few", &few),
         ("words", &words_),
         ("perplexity", &perplexity),
+        ("garbage", &garbage),
+        ("vacant", &vacant),
         ("empty", &empty),
         ("none", &none),
         ("folder", folder.path()),
@@ -129,7 +176,8 @@ fn what_cannot_be_foretold_is_refused() {
             ("predict --log {perplexity} --budget N=1e8,D=2e9", "perplexity"),
             ("predict --log {empty} --budget N=1e8,D=2e9", "empty"),
             ("predict --log {none} --budget N=1e8,D=2e9", "empty"),
-            ("predict --log {folder} --budget N=1e8,D=2e9", "regular file"),
+            ("predict --log {vacant} --budget N=1e8,D=2e9", "holds no runs"),
+            ("predict --log {garbage} --budget N=1e8,D=2e9", "no event file"),
             ("predict --log {folder}/missing --budget N=1e8,D=2e9", "missing"),
             ("verify --registry {registry}", "no prediction"),
             ("verify 1 --loss nan --registry {registry}", "no prediction"),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// A ladder that takes seconds.
-const LADDER: &str = "ladder run --data {data} --out {ladder} --max 5e10 --span 50 --ratios 6,12,24 --seeds 1 --threads 2 --quiet";
+const LADDER: &str = "ladder run --data {data} --out {ladder} --max 1.3e11 --span 100 --ratios 6,12 --seeds 1 --threads 2 --quiet";
 
 /// Runs `report` in a folder, so that what is not named is looked for there.
 fn report(folder: &Path, line: &str, places: &[(&str, &Path)]) -> Map<String, Value> {
@@ -21,27 +21,36 @@ fn what_was_foretold_and_came_out_stands_on_one_page() {
     let World { data, run, .. } = world();
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let [ladder, registry, out] =
-        ["ladders/tiny", "predictions.jsonl", "page.html"].map(|name| folder.join(name));
-    let places =
-        [("data", data.as_path()), ("run", run), ("ladder", &ladder), ("registry", &registry), ("out", &out)];
+    let [ladder, registry, out, foretold] =
+        ["ladders/tiny", "predictions.jsonl", "page.html", "foretold"].map(|name| folder.join(name));
+    let places = [
+        ("data", data.as_path()),
+        ("run", run),
+        ("ladder", &ladder),
+        ("registry", &registry),
+        ("out", &out),
+        ("foretold", &foretold),
+    ];
     ok(words(LADDER, &places));
-    ok(words("predict {ladder} --budget N=1e5,D=2e6 --registry {registry} --register --quiet", &places));
-    ok(words("predict {ladder} --budget N=2e5,D=4e6 --registry {registry} --register --quiet", &places));
-    ok(words("verify 1 --loss 1.5 --registry {registry} --quiet", &places));
+    ok(words("predict {ladder} --budget N=1e4,D=1e5 --registry {registry} --register --quiet", &places));
+    ok(words("predict {ladder} --budget N=1e4,D=2e5 --registry {registry} --register --quiet", &places));
+    ok(words("train --prediction 1 --registry {registry} --out {foretold} --quiet", &places));
+    let outcome = ok(words("verify 1 --run {foretold} --registry {registry} --json", &places)).summary();
 
-    let summary = report(folder, "{ladder} {run} --registry {registry} --out {out}", &places);
+    let summary = report(folder, "{ladder} {run} {foretold} --registry {registry} --out {out}", &places);
     let page = fs::read_to_string(&out).unwrap();
     assert_eq!(summary["bytes"], page.len());
-    assert_eq!((&summary["ladders"], &summary["runs"]), (&1.into(), &1.into()));
+    assert_eq!((&summary["ladders"], &summary["runs"]), (&1.into(), &2.into()));
     assert_eq!((&summary["predictions"], &summary["outcomes"]), (&2.into(), &1.into()));
     assert_eq!(summary["chain_whole"], true);
     let rungs = summary["rungs"].as_u64().unwrap();
     assert!(rungs >= 6);
-    // A card each for the rungs and the run, whose N its configuration tells.
-    assert_eq!(page.matches("<article").count() as u64, rungs + 1);
+    // A card each for the rungs and the runs; the outcome leads to that of its run.
+    assert_eq!(page.matches("<article").count() as u64, rungs + 2);
+    assert!(page.contains("<td><a href=\"#run-foretold\">foretold</a></td>"));
+    let observed = format!("{:.4}", outcome["observed"].as_f64().unwrap());
     assert!(page.contains("id=\"run-run\"") && !page.contains("<script") && !page.contains("http://"));
-    for said in ["came out", "1.5000", "the chain of 3 entries is whole", "Calibration"] {
+    for said in ["came out", &observed, "the chain of 3 entries is whole", "Calibration"] {
         assert!(page.contains(said), "{said}");
     }
 
@@ -50,16 +59,16 @@ fn what_was_foretold_and_came_out_stands_on_one_page() {
     let summary = report(folder, "--quiet", &places);
     assert_eq!(
         (&summary["rungs"], &summary["runs"], &summary["predictions"]),
-        (&rungs.into(), &0.into(), &2.into())
+        (&rungs.into(), &1.into(), &2.into())
     );
     // Named twice it is shown once; a rung is part of its ladder.
     let rung = fs::read_dir(ladder.join("rungs")).unwrap().next().unwrap().unwrap().path();
     let twice = report(
         folder,
-        "ladders/tiny ladders {rung} --out {out}",
+        "ladders/tiny ladders {rung} foretold --out {out}",
         &[&places[..], &[("rung", rung.as_path())]].concat(),
     );
-    assert_eq!((&twice["ladders"], &twice["runs"]), (&1.into(), &0.into()));
+    assert_eq!((&twice["ladders"], &twice["runs"]), (&1.into(), &1.into()));
     assert!(fs::read(&out).unwrap() == fs::read(folder.join("report.html")).unwrap(), "the pages differ");
 
     // A broken chain is said on the page, and its entries are not shown.

@@ -1,6 +1,6 @@
 //! Questions about the world, with known answers, from easy to hard.
 //!
-//! A prompt is the beginning of a sentence as the documents have it, and the answer its end. Questions come in
+//! A prompt is the beginning of a sentence as the documents have it, and the answer how it goes on. Questions come in
 //! groups that share their choices, in the same order, and each choice answers exactly one of the group. So
 //! nothing that can be told from the choices alone — where one stands, how long it is, how often it is right
 //! elsewhere — tells the answer: without the prompt, guessing is at chance.
@@ -8,6 +8,7 @@
 //! A list of held-out items that is made of the questions keeps their sentences out of training; what they ask
 //! is then known from other sentences, or to be worked out.
 
+mod cloze;
 mod facts;
 mod sums;
 
@@ -19,8 +20,8 @@ use super::random::Random;
 use crate::order::permute;
 use crate::question::Question;
 
-/// Questions of a family and level.
-const EACH: usize = 40;
+/// Questions of a family and level, as a rule.
+const EACH: usize = 28;
 
 /// What can be asked: a prompt, and how it goes on.
 struct Item {
@@ -34,6 +35,8 @@ struct Cell {
     level: u32,
     /// Choices of a question.
     choices: usize,
+    /// Questions.
+    count: usize,
     items: Vec<Item>,
     /// Whether each run of so many items as there are choices is a group already; else groups are put together
     /// of items with different answers.
@@ -42,12 +45,12 @@ struct Cell {
 
 impl Cell {
     fn new(family: &'static str, level: u32, items: Vec<Item>) -> Cell {
-        Cell { family, level, choices: 4, items, grouped: false }
+        Cell { family, level, choices: 4, count: EACH, items, grouped: false }
     }
 
     /// Groups in which every answer is another.
     fn groups(self, random: &mut Random) -> Vec<Vec<Item>> {
-        let count = EACH / self.choices;
+        let count = self.count / self.choices;
         let mut groups = Vec::new();
         if self.grouped {
             let mut items = self.items.into_iter().peekable();
@@ -93,7 +96,8 @@ impl World {
         let mut quiz = Quiz { world: self, random: random.clone() };
         let mut questions: Vec<Question> = Vec::new();
         let mut prompts = HashSet::new();
-        for cell in facts::cells(&mut quiz).into_iter().chain(sums::cells(&mut quiz)) {
+        let cells = [cloze::cells(&mut quiz), facts::cells(&mut quiz), sums::cells(&mut quiz)];
+        for cell in cells.into_iter().flatten() {
             let (family, level) = (cell.family, cell.level);
             let mut number = 0;
             for group in cell.groups(random) {

@@ -1,6 +1,6 @@
-//! TensorBoard event files: scalars as protocol-buffer records, each framed with its length and two
-//! masked CRC-32C sums (tensorflow.org, `TFRecord`; `event.proto`, `summary.proto`).
+//! Writing event files: scalars, one an event.
 
+use super::framed;
 use crate::error::{Error, Result};
 use crate::files::{FileWriter, Files};
 use std::io::Write;
@@ -10,15 +10,13 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct EventWriter {
     file: FileWriter,
-    record: Vec<u8>,
 }
 
 impl EventWriter {
     /// A new file in `folder`; `seconds` since 1970 make its name, as TensorBoard expects.
     pub fn new(files: &Files, folder: &Path, seconds: f64) -> Result<EventWriter> {
         let name = format!("events.out.tfevents.{:010}.{}.foretell", seconds as u64, std::process::id());
-        let mut writer =
-            EventWriter { file: files.create(&folder.join(name))?, record: Vec::with_capacity(256) };
+        let mut writer = EventWriter { file: files.create(&folder.join(name))? };
         let mut event = Vec::new();
         double(&mut event, 1, seconds);
         bytes(&mut event, 3, b"brain.Event:2");
@@ -41,18 +39,8 @@ impl EventWriter {
     }
 
     fn append(&mut self, event: &[u8]) -> Result<()> {
-        let length = (event.len() as u64).to_le_bytes();
-        self.record.clear();
-        self.record.extend(length);
-        self.record.extend(masked(&length).to_le_bytes());
-        self.record.extend(event);
-        self.record.extend(masked(event).to_le_bytes());
-        self.file.write_all(&self.record).map_err(Error::io("write", self.file.path()))
+        self.file.write_all(&framed(event)).map_err(Error::io("write", self.file.path()))
     }
-}
-
-fn masked(data: &[u8]) -> u32 {
-    crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
 fn varint(out: &mut Vec<u8>, mut value: u64) {
@@ -77,6 +65,7 @@ fn bytes(out: &mut Vec<u8>, field: u8, value: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensorboard::masked;
 
     /// Field numbers and wire types are those of `event.proto` and `summary.proto`.
     #[test]
@@ -105,11 +94,5 @@ mod tests {
         expected.push(0x15);
         expected.extend(1.5f32.to_le_bytes());
         assert_eq!(records[1], expected);
-    }
-
-    /// The check value of CRC-32C (RFC 3720, appendix B.4: 32 bytes of zeros).
-    #[test]
-    fn sums_are_castagnolis() {
-        assert_eq!(crc32c::crc32c(&[0; 32]), 0x8a91_36aa);
     }
 }
