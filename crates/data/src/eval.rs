@@ -65,16 +65,8 @@ impl EvalSet {
         }
         // Reading goes forward through the files.
         chosen.sort_unstable();
-        let mut set = EvalSet {
-            seq,
-            pieces: Vec::new(),
-            tokens,
-            targets: 0,
-            weight: 0.0,
-            bytes: 0,
-            words: 0,
-            split,
-        };
+        let mut set =
+            EvalSet { seq, pieces: Vec::new(), tokens, targets: 0, weight: 0.0, bytes: 0, words: 0, split };
         let mut at = 0;
         for (start, end, document) in chosen {
             set.pieces.push((start, at));

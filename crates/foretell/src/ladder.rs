@@ -7,8 +7,8 @@
 //!         laws.json            written by `ladder fit`
 //! ```
 
-use crate::{Failure, fleet};
 use crate::reached::Reached;
+use crate::{Failure, fleet};
 use anyhow::{Context, anyhow};
 use plan::ladder::Design;
 use record::Run as RunFolder;

@@ -61,9 +61,7 @@ fn run(arguments: Arguments, settings: settings::Settings) -> Result<(), Failure
         _ => settings.refuse()?,
     }
     match &arguments.verb {
-        Verb::Quickstart(_) | Verb::Plan(_) | Verb::Train(_) | Verb::Ladder(_) | Verb::Transfer(_) => {
-            Ok(())
-        },
+        Verb::Quickstart(_) | Verb::Plan(_) | Verb::Train(_) | Verb::Ladder(_) | Verb::Transfer(_) => Ok(()),
         Verb::Data(verb) => verb::data::run(verb, common),
         Verb::Resume(options) => verb::resume::run(options, common),
         Verb::Sample(options) => verb::sample::run(options, common),

@@ -39,9 +39,8 @@ pub fn tested(folder: &Path, trials: Vec<Trial>, diverged: &[String]) -> Result<
             return Ok(Tested { trial, loss: f64::INFINITY, blocks: 0, spikes: 0 });
         }
         let metrics = RunFolder::open(&fleet::run_folder(folder, &trial.name))?.metrics()?;
-        let all = |name: &str| -> Vec<f64> {
-            metrics.iter().filter_map(|line| line.get(name)?.as_f64()).collect()
-        };
+        let all =
+            |name: &str| -> Vec<f64> { metrics.iter().filter_map(|line| line.get(name)?.as_f64()).collect() };
         let losses = all("train/loss");
         let loss = all("val/bits_per_byte").last().copied().unwrap_or(f64::INFINITY);
         let (blocks, spikes) = spikes(&losses);
@@ -76,8 +75,7 @@ impl<'a> Series<'a> {
             groups.entry((one.trial.shape.parameters(), one.trial.tokens as u64)).or_default().push(one);
         }
         let series = |runs: Vec<&'a Tested>| {
-            let tried: Vec<Tried> =
-                runs.iter().map(|one| Tried { x: one.trial.x, loss: one.loss }).collect();
+            let tried: Vec<Tried> = runs.iter().map(|one| Tried { x: one.trial.x, loss: one.loss }).collect();
             let best = Optimum::fit(&tried)?;
             Ok(Series { runs, tried, best })
         };
@@ -173,8 +171,8 @@ pub fn judge(tested: &[Tested], coordinates: Vec<Coordinate>) -> Result<report::
     let rates = Series::all(tested, Sweep::Rate)?;
     if let [small, .., large] = rates.as_slice() {
         let carried = small.best();
-        let times = large.runs[0].trial.shape.parameters() as f64
-            / small.runs[0].trial.shape.parameters() as f64;
+        let times =
+            large.runs[0].trial.shape.parameters() as f64 / small.runs[0].trial.shape.parameters() as f64;
         let text = format!(
             "a model {times:.0} times as large loses {:.2} % at the rate that is best for the small one; its own \
              best is {:.2} times that",
@@ -209,7 +207,9 @@ pub fn judge(tested: &[Tested], coordinates: Vec<Coordinate>) -> Result<report::
     let by_rule = || tested.iter().filter(|one| one.trial.x == 1.0);
     let blocks: usize = by_rule().map(|one| one.blocks).sum();
     let spikes: usize = by_rule().map(|one| one.spikes).sum();
-    let text = format!("{spikes} of {blocks} times {BLOCK} steps of the runs by the rules lie far above what was before");
+    let text = format!(
+        "{spikes} of {blocks} times {BLOCK} steps of the runs by the rules lie far above what was before"
+    );
     check("spikes", spikes as f64 / blocks.max(1) as f64, SPIKES, text);
     let shown = rates.iter().map(|series| series.shown(Sweep::Rate));
     let sweeps = shown.chain(sweeps).collect();

@@ -163,7 +163,10 @@ mod tests {
             assert_eq!(rung.shape.head_dim, 16);
             assert!((rung.shape.parameters() as f64 * 5.0..).contains(&rung.tokens), "{rung:?}");
         }
-        assert!(rungs.iter().all(|rung| (1..=2).contains(&rung.seed)) && rungs.last().is_some_and(|rung| rung.seed == 2));
+        assert!(
+            rungs.iter().all(|rung| (1..=2).contains(&rung.seed))
+                && rungs.last().is_some_and(|rung| rung.seed == 2)
+        );
         let span = cost(&rungs[rungs.len() - 1]) / cost(&rungs[0]);
         assert!(span > 99.0, "{span}");
     }

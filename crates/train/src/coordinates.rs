@@ -35,12 +35,9 @@ impl Watch {
         let empty = device.store(&Arc::new(Layout::default()))?;
         let mut executable =
             device.compile(&graph.graph, &graph.outputs(), params.layout(), empty.layout())?;
-        for (name, values) in [
-            ("tokens", &batch.tokens),
-            ("positions", &batch.positions),
-            ("lo", &batch.lo),
-            ("hi", &batch.hi),
-        ] {
+        for (name, values) in
+            [("tokens", &batch.tokens), ("positions", &batch.positions), ("lo", &batch.lo), ("hi", &batch.hi)]
+        {
             executable.upload(name, engine::Data::I32(values))?;
         }
         let (layers, stream) = (graph.layers.len(), rows * seq * config.model.hidden_size);

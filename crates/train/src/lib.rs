@@ -21,8 +21,8 @@ mod schedule;
 
 pub use checkpoint::{State, made_with};
 pub use config::{
-    Checkpoints, DataConfig, Evaluation, Foretold, FurtherSet, Machine, NonFinite, OptimiserConfig, Origin, Samples,
-    SetKind, TrainConfig,
+    Checkpoints, DataConfig, Evaluation, Foretold, FurtherSet, Machine, NonFinite, OptimiserConfig, Origin,
+    Samples, SetKind, TrainConfig,
 };
 pub use coordinates::{Change, coordinates};
 pub use error::{Error, Result};

@@ -86,6 +86,7 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
                 columns: String::new(),
                 budget: budget.to_string(),
                 max_rung: None,
+                machine: None,
                 data: None,
                 seed: options.seed,
                 register: true,
@@ -104,18 +105,25 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
             resume::run(&rest, common)?;
         }
         Err(_) => {
-            let whole = train::Options { out: Some(run.clone()), ..train::Options::of_prediction(ID, &registry) };
+            let whole =
+                train::Options { out: Some(run.clone()), ..train::Options::of_prediction(ID, &registry) };
             train::run(&whole, common, &Settings::default())?;
         }
     }
     chapter(common, 6, "did it hold?");
     let judged = known.iter().any(|entry| entry.kind == "outcome");
     let outcome = Some(run.clone()).filter(|_| !judged);
-    verify::run(&verify::Options { id: Some(ID), run: outcome, loss: None, registry: registry.clone() }, common)?;
+    verify::run(
+        &verify::Options { id: Some(ID), run: outcome, loss: None, registry: registry.clone() },
+        common,
+    )?;
     chapter(common, 7, "what it writes");
     for prompt in PROMPTS {
         let tokens = Some(60);
-        sample::run(&sample::Options { tokens, temperature: 0.8, ..sample::Options::of(&run, prompt) }, common)?;
+        sample::run(
+            &sample::Options { tokens, temperature: 0.8, ..sample::Options::of(&run, prompt) },
+            common,
+        )?;
     }
     chapter(common, 8, "all of it as a page");
     let page = place("report.html");
@@ -153,10 +161,12 @@ fn same_story(options: &Options, settings: &Settings) -> Result<(), Failure> {
     let path = out.join("quickstart.toml");
     match std::fs::read_to_string(&path) {
         Ok(begun) if begun == told => Ok(()),
-        Ok(begun) if out.join("ladder").exists() || !begun.starts_with(&data) => Err(Failure::Usage(format!(
-            "{} was begun with other options, which stand in its quickstart.toml; choose another --out",
-            out.display()
-        ))),
+        Ok(begun) if out.join("ladder").exists() || !begun.starts_with(&data) => {
+            Err(Failure::Usage(format!(
+                "{} was begun with other options, which stand in its quickstart.toml; choose another --out",
+                out.display()
+            )))
+        }
         _ => {
             let files = Files::new();
             files.create_folder(out)?;

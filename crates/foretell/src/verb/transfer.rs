@@ -195,7 +195,10 @@ fn bill(
             "transfer": options.out, "runs": trials.len(), "flops": flops, "seconds": seconds,
         }))?;
     } else if !common.quiet {
-        eprintln!("The bill: {} runs, {flops:.2e} FLOP, about {seconds:.0} s, {workers} at a time", trials.len());
+        eprintln!(
+            "The bill: {} runs, {flops:.2e} FLOP, about {seconds:.0} s, {workers} at a time",
+            trials.len()
+        );
     }
     Ok(())
 }
@@ -211,11 +214,8 @@ fn coordinates(
     let device = machine::device_of(common, 1)?;
     let widths = WIDTHS.map(|width| (Kind::Width, width, (width, DEPTH)));
     let depths = DEPTHS.map(|depth| (Kind::Depth, depth, (WIDTH, depth)));
-    let mut progress = Progress::new(
-        "coordinates",
-        (WIDTHS.len() + DEPTHS.len()) as u64,
-        common.quiet || common.json,
-    );
+    let mut progress =
+        Progress::new("coordinates", (WIDTHS.len() + DEPTHS.len()) as u64, common.quiet || common.json);
     let mut found = Vec::new();
     for (done, (kind, size, (width, layers))) in (1..).zip(widths.into_iter().chain(depths)) {
         let shape = TransferDesign::shape(vocab, width, layers);
@@ -253,13 +253,10 @@ fn people(options: &Options, transfer: &Transfer) -> String {
         let _ = writeln!(text, "  {verdict}  {}: {:.4}, at most {:.4}", check.name, check.value, check.bound);
         let _ = writeln!(text, "         {}", check.text);
     }
-    let _ = writeln!(
-        text,
-        "  {:<8} {:>9} {:>9} {:>10}  90 % interval",
-        "sweep", "N", "tokens", "lowest at"
-    );
+    let _ = writeln!(text, "  {:<8} {:>9} {:>9} {:>10}  90 % interval", "sweep", "N", "tokens", "lowest at");
     for sweep in &transfer.sweeps {
-        let _ = write!(text, "  {:<8} {:>9.2e} {:>9.2e}", sweep.name, sweep.size, sweep.tokens.unwrap_or(0.0));
+        let _ =
+            write!(text, "  {:<8} {:>9.2e} {:>9.2e}", sweep.name, sweep.size, sweep.tokens.unwrap_or(0.0));
         let _ = match (sweep.optimum, sweep.lo, sweep.hi) {
             (Some(best), Some(low), Some(high)) => {
                 writeln!(text, " {best:>10.3e}  {low:.2e} to {high:.2e}")
