@@ -87,6 +87,7 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
                 budget: budget.to_string(),
                 max_rung: None,
                 data: None,
+                machine: None,
                 seed: options.seed,
                 register: true,
                 registry: registry.clone(),

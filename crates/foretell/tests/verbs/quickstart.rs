@@ -1,6 +1,6 @@
 //! `quickstart`: the story, its rest after an interruption, and what it refuses.
 
-use crate::common::{World, contents, end, foretell, ok, refused, words, world};
+use crate::common::{World, contents, ok, refused, words, world};
 use std::fs;
 
 const SMALL: &str = "--bytes 600000 --max 4e10 --set eval_tokens=2000";

@@ -13,7 +13,7 @@ fn sweeps_are_run_once_and_judged() {
     let [out, standard] = ["out", "standard"].map(|name| folder.path().join(name));
     let places = [("data", data.as_path()), ("out", &out), ("standard", &standard)];
     let bill = ok(words(&format!("{SMALL} --dry-run"), &places)).summary();
-    assert!(bill["runs"].as_u64().unwrap() > 60 && !out.exists(), "{bill}");
+    assert!(bill["runs"].as_u64().unwrap() > 60 && !out.exists(), "{bill:?}");
     // A test of sixteen steps decides nothing, but it decides: 0 or 1.
     let ended = end(&mut foretell(words(SMALL, &places)));
     let text = fs::read_to_string(out.join("transfer.json")).unwrap();
