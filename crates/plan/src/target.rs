@@ -38,7 +38,7 @@ impl Design {
     /// The shape for which a ratio is nearest to one, and how many times off it is.
     fn nearest(&self, vocab: usize, ratio: impl Fn(&Shape) -> f64) -> Result<(Shape, f64)> {
         self.check()?;
-        let fine = (2..=256).map(|i| 4 * i);
+        let fine = (1..=256).map(|i| 4 * i);
         let widths = fine.chain((17..=128).map(|i| 64 * i));
         let mut best: Option<(Shape, f64)> = None;
         for width in widths {
