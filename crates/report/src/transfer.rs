@@ -377,6 +377,7 @@ mod tests {
     fn what_is_written_is_read() {
         let transfer = Transfer {
             parametrisation: "mup".into(),
+            noise: Some(0.01),
             checks: vec![Check {
                 name: "a".into(),
                 passed: true,
@@ -396,6 +397,7 @@ mod tests {
                 size: 1e4,
                 width: Some(16),
                 layers: None,
+                tokens: Some(1e5),
                 points: vec![Point { x: 0.1, loss: None, seed: 1 }],
                 optimum: None,
                 lo: None,
@@ -415,6 +417,7 @@ mod tests {
             size: 1.0,
             width: None,
             layers: None,
+            tokens: None,
             points,
             optimum: None,
             lo: None,
