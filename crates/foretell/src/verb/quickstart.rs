@@ -88,7 +88,6 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
                 max_rung: None,
                 machine: None,
                 data: None,
-                machine: None,
                 seed: options.seed,
                 register: true,
                 registry: registry.clone(),
