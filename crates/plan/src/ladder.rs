@@ -19,6 +19,12 @@ pub struct Design {
     pub ratios: Vec<f64>,
     /// Seeds of every rung.
     pub seeds: u64,
+    /// The first of them.
+    #[serde(default = "first")]
+    pub seed: u64,
+    /// FLOP beyond which a level has one seed and the two middle ratios only; `None`: all levels are full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<f64>,
     /// Size of a head, the same on all rungs.
     pub head_dim: usize,
     /// Tokens a row.
@@ -26,12 +32,23 @@ pub struct Design {
 }
 
 impl Design {
-    /// Two decades below `max` in steps of two and a half, at half to four times the compute-optimal ratio of large models
+    /// Two decades below `max`, three levels a decade, at a quarter to four times the compute-optimal ratio of large models
     /// (small ones want more tokens), two seeds; heads of 16 and rows of 128 tokens, for a rung's step should have few.
-    /// All of it costs about thirteen times the dearest rung.
+    /// All of it costs less than twenty times the dearest rung.
     pub fn new(max: f64) -> Design {
-        let ratios = [0.5, 1.0, 2.0, 4.0].map(|factor| factor * TOKENS_PER_PARAMETER).into();
-        Design { max, span: 100.0, step: 2.5, ratios, seeds: 2, head_dim: 16, seq: 128 }
+        let ratios = [0.25, 0.5, 1.0, 2.0, 4.0].map(|factor| factor * TOKENS_PER_PARAMETER).into();
+        let step = 10f64.cbrt();
+        Design { max, span: 100.0, step, ratios, seeds: 2, seed: first(), full: None, head_dim: 16, seq: 128 }
+    }
+
+    /// Ratios and seeds of a level.
+    fn level(&self, flops: f64) -> (&[f64], u64) {
+        // A hair's breadth, for levels are computed from the dearest.
+        if self.full.is_none_or(|full| flops <= 1.001 * full) {
+            return (&self.ratios, self.seeds);
+        }
+        let middle = self.ratios.len().saturating_sub(1) / 2;
+        (&self.ratios[middle..self.ratios.len().min(middle + 2)], 1)
     }
 
     /// Refuses what is no ladder.
@@ -59,6 +76,9 @@ impl Design {
         if let Some(&ratio) = self.ratios.iter().find(|ratio| !whole(**ratio, 0.1, 1e5)) {
             return refuse("ratios", ratio, "each must lie between 0.1 and 100000 tokens a parameter");
         }
+        if let Some(full) = self.full.filter(|full| !whole(*full, 1e6, 1e30)) {
+            return refuse("full", full, "it must lie between 1e6 and 1e30 FLOP");
+        }
         if !(1..=100).contains(&self.seeds) {
             return refuse("seeds", self.seeds as f64, "it must lie between 1 and 100");
         }
@@ -75,7 +95,8 @@ impl Design {
         let (mut rungs, mut notes) = (Vec::<Rung>::new(), Vec::new());
         for level in (0..levels).rev() {
             let flops = self.max * self.step.powi(-level);
-            for &ratio in &self.ratios {
+            let (ratios, seeds) = self.level(flops);
+            for &ratio in ratios {
                 let cost = |shape: &Shape| shape.flops_per_token() * ratio * shape.parameters() as f64;
                 let off = |shape: &Shape| (cost(shape) / flops).ln().abs();
                 let Some(shape) = shapes.iter().copied().min_by(|a, b| off(a).total_cmp(&off(b))) else {
@@ -86,7 +107,7 @@ impl Design {
                     continue;
                 }
                 let tokens = flops / shape.flops_per_token();
-                for seed in 1..=self.seeds {
+                for seed in (self.seed..).take(seeds as usize) {
                     let name = format!("{}x{}-{:.0}k-s{seed}", shape.width, shape.layers, tokens / 1e3);
                     // Neighbouring ratios can fall on one shape only if they are very near.
                     if rungs.iter().all(|rung| rung.name != name) {
@@ -111,6 +132,10 @@ impl Design {
         let Design { head_dim, seq, .. } = *self;
         Shape { width, layers, heads, kv_heads: heads, head_dim, ffn, seq, vocab, tied: false }
     }
+}
+
+fn first() -> u64 {
+    1
 }
 
 /// How many times dearer or cheaper than wanted the nearest shape may be at the wanted ratio; the tokens make
@@ -161,7 +186,7 @@ mod tests {
         assert!(sizes.len() >= 5, "{sizes:?} {notes:?}");
         for rung in &rungs {
             assert_eq!(rung.shape.head_dim, 16);
-            assert!((rung.shape.parameters() as f64 * 5.0..).contains(&rung.tokens), "{rung:?}");
+            assert!((rung.shape.parameters() as f64 * 2.5..).contains(&rung.tokens), "{rung:?}");
         }
         assert!(
             rungs.iter().all(|rung| (1..=2).contains(&rung.seed))
@@ -169,6 +194,25 @@ mod tests {
         );
         let span = cost(&rungs[rungs.len() - 1]) / cost(&rungs[0]);
         assert!(span > 99.0, "{span}");
+        let together = rungs.iter().map(cost).sum::<f64>();
+        assert!(together < 20.0 * cost(&rungs[rungs.len() - 1]), "{together}");
+    }
+
+    #[test]
+    fn beyond_the_full_levels_there_are_two_ratios_and_one_seed() {
+        let design = Design { full: Some(1e11), span: 1000.0, ..Design::new(1e12) };
+        let (rungs, _) = design.rungs(259).unwrap();
+        let cost = |rung: &Rung| rung.shape.flops_per_token() * rung.tokens;
+        let dear: Vec<_> = rungs.iter().filter(|rung| cost(rung) > 1.1e11).collect();
+        assert_eq!(dear.len(), 6, "{dear:?}");
+        assert!(dear.iter().all(|rung| rung.seed == 1));
+        let (full, _) = Design::new(1e11).rungs(259).unwrap();
+        let names = |rungs: &[Rung]| rungs.iter().map(|rung| rung.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&rungs)[..rungs.len() - 6], names(&full)[..]);
+        let others = Design { seed: 11, ..design }.rungs(259).unwrap().0;
+        assert!(others.iter().all(|rung| (11..=12).contains(&rung.seed)) && others.len() == rungs.len());
+        let together = rungs.iter().map(cost).sum::<f64>();
+        assert!(together < 5.5e12, "{together}");
     }
 
     #[test]
@@ -184,6 +228,7 @@ mod tests {
         assert!(refused(|d| d.ratios.clear()).contains("ratios"));
         assert!(refused(|d| d.ratios = vec![-1.0]).contains("ratios"));
         assert!(refused(|d| d.seeds = 0).contains("seeds"));
+        assert!(refused(|d| d.full = Some(f64::NAN)).contains("full"));
         assert!(refused(|d| d.max = 1e7).contains("rungs fit"));
         assert!(refused(|d| d.head_dim = 0).contains("head_dim"));
     }

@@ -31,7 +31,8 @@ pub enum Verb {
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   foretell ladder run --data data/real --out ladders/real --max 1e11
-  foretell ladder run --data data/real --out ladders/real --max 1e11 --rung 3/20")]
+  foretell ladder run --data data/real --out ladders/real --max 1e11 --rung 3/20
+  foretell ladder run --data data/real --out ladders/real --max 1e12 --span 1000 --full 1e11")]
 pub struct Run {
     /// A folder made by `data build`; bytes or a small vocabulary, or the head is most of a small rung
     #[arg(long, value_name = "DATA")]
@@ -46,11 +47,17 @@ pub struct Run {
     #[arg(long, value_name = "TIMES", default_value_t = 100.0)]
     pub span: f64,
     /// Tokens a parameter
-    #[arg(long, value_name = "RATIO,…", value_delimiter = ',', default_values_t = [10.0, 20.0, 40.0, 80.0])]
+    #[arg(long, value_name = "RATIO,…", value_delimiter = ',', default_values_t = [5.0, 10.0, 20.0, 40.0, 80.0])]
     pub ratios: Vec<f64>,
     /// Seeds of every rung
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub seeds: u64,
+    /// The first seed: ladders that differ in it are of the same design, and independent
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Rungs dearer than this have one seed and the two middle ratios [default: none]
+    #[arg(long, value_name = "FLOP")]
+    pub full: Option<f64>,
     /// Score every finished rung on a further set: text (a file, folder or glob) or a file of questions; may be
     /// given several times
     #[arg(long, value_name = "NAME=PATH")]
@@ -66,9 +73,9 @@ pub struct Run {
 impl Run {
     /// What is not said, for a ladder of some data.
     pub fn of(data: &Path, out: &Path) -> Run {
-        let Design { max, span, ratios, seeds, .. } = Design::new(1e11);
+        let Design { max, span, ratios, seeds, seed, full, .. } = Design::new(1e11);
         let (data, out) = (data.into(), out.into());
-        Run { data, out, max, span, ratios, seeds, score: Vec::new(), rung: None, dry_run: false }
+        Run { data, out, max, span, ratios, seeds, seed, full, score: Vec::new(), rung: None, dry_run: false }
     }
 }
 
@@ -173,8 +180,15 @@ fn part(text: &str) -> Result<(usize, usize), Failure> {
 }
 
 fn asked(options: &Run) -> Design {
-    let Run { span, ratios, seeds, .. } = options;
-    Design { span: *span, ratios: ratios.clone(), seeds: *seeds, ..Design::new(options.max) }
+    let Run { max, span, ratios, seeds, seed, full, .. } = options;
+    Design {
+        span: *span,
+        ratios: ratios.clone(),
+        seeds: *seeds,
+        seed: *seed,
+        full: *full,
+        ..Design::new(*max)
+    }
 }
 
 /// A ladder that was designed before goes on only as it was designed.
