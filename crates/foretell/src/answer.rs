@@ -1,5 +1,6 @@
 //! What `predict` answers, for machines, for the registry and for people.
 
+use crate::foretold_sets::{self, SetForesight};
 use crate::prediction::TargetRun;
 use plan::Plan;
 use scaling::backtest::Reach;
@@ -32,6 +33,9 @@ pub struct Answer {
     /// The same in bits a word, where the words are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bits_per_word: Option<Map<String, Value>>,
+    /// Further sets of a ladder: a text's loss, accuracy of questions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<SetForesight>,
     /// What foretold it.
     pub law: &'static str,
     /// Its constants.
@@ -106,6 +110,7 @@ impl Answer {
         );
         plan.iter().for_each(|plan| text += &plan.to_string());
         self.losses(prediction, &mut text);
+        foretold_sets::people(&self.sets, &mut text);
         self.laws(&mut text);
         if let (Some(id), Some(hash)) = (self.id, &self.hash) {
             let _ = writeln!(text, "  registered as {id} in {}, hash {hash}", registry.display());

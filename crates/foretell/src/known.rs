@@ -11,6 +11,8 @@ use std::path::Path;
 pub struct Known {
     /// The runs.
     pub runs: Vec<Run>,
+    /// The same as rungs, of a ladder.
+    pub rungs: Vec<Finished>,
     /// Unit of their losses.
     pub unit: &'static str,
     /// For the user.
@@ -57,6 +59,7 @@ impl Known {
                 "ladder": path, "data_hash": ladder.data_hash, "eval_hash": ladder.eval_hash, "rungs": hashes,
             }),
             bytes_per_word: bytes_per_word(&rungs, path)?,
+            rungs,
         })
     }
 
@@ -65,6 +68,7 @@ impl Known {
         let log = runs::read(path, &Columns::parse(columns)?)?;
         Ok(Known {
             runs: log.runs,
+            rungs: Vec::new(),
             unit: "as in the log",
             notes: log.notes,
             place: path.display().to_string(),

@@ -8,6 +8,7 @@ mod arguments;
 mod checkpoint;
 mod failure;
 mod fleet;
+mod foretold_sets;
 mod input;
 mod known;
 mod ladder;

@@ -2,6 +2,7 @@
 //! it is no outcome of this prediction.
 
 use crate::Failure;
+use crate::foretold_sets::{self, SetOutcome};
 use crate::prediction::Prediction;
 use crate::reached::Reached;
 use anyhow::anyhow;
@@ -39,6 +40,9 @@ pub struct Outcome {
     pub config_hash: String,
     /// Hash of its last checkpoint's manifest, which has those of the weights.
     pub checkpoint_hash: String,
+    /// What it made of the further sets that were foretold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<SetOutcome>,
     /// Program and commit that ran it.
     pub version: String,
 }
@@ -111,6 +115,7 @@ impl Outcome {
             metrics_hash: reached.hash,
             config_hash,
             checkpoint_hash,
+            sets: foretold_sets::outcomes(&prediction.entry, &run)?,
             version: config.origin.version,
         })
     }

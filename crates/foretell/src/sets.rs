@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use data::{Passage, Question, Tokenizer};
 use engine::{CpuDevice, Store};
 use generate::Scorer;
-use serde::Serialize;
+use record::Answered;
 use std::path::Path;
 use std::sync::Arc;
 use train::{FurtherSet, SetKind, SetScores, TrainConfig};
@@ -36,25 +36,6 @@ struct Asked {
     texts: Vec<Vec<u32>>,
     /// The first token of each choice.
     begins: Vec<usize>,
-}
-
-/// The line of a question in `questions-<name>.jsonl`.
-#[derive(Debug, Serialize, serde::Deserialize)]
-pub struct Answered {
-    /// The question's.
-    pub id: String,
-    /// The question's.
-    pub family: String,
-    /// The question's.
-    pub level: u32,
-    /// Of the right answer, where one of the choices is given.
-    pub probability: f64,
-    /// Natural logarithm of the right answer's probability among all texts that could follow.
-    pub log_probability: f64,
-    /// Probability of a blind guess.
-    pub chance: f64,
-    /// Whether the right answer is the most probable choice.
-    pub correct: bool,
 }
 
 /// Reads what `--score` names: the kind of each set by its content, its tokens and hash.

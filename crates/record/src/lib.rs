@@ -10,6 +10,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod answers;
 mod checkpoint;
 mod error;
 mod files;
@@ -20,6 +21,7 @@ mod table;
 mod tensorboard;
 pub mod wandb;
 
+pub use answers::Answered;
 pub use checkpoint::{Checkpoint, CheckpointWriter, Manifest};
 pub use error::{Error, Result};
 pub use files::{FileWriter, Files, lock};

@@ -91,13 +91,15 @@ pub fn reaches(tests: &[BackTest]) -> Vec<Reach> {
 ///
 /// Back-tests of one ladder are not independent, so those of one reach count as at most two.
 pub fn widening(tests: &[BackTest]) -> f64 {
+    widening_of(tests.iter().map(|test| (test.reach, test.below)))
+}
+
+/// The same of any back-tests, each with its reach and the share of its distribution below the outcome.
+pub(crate) fn widening_of(tests: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
     let (mut sum, mut count) = (PRIOR, PRIOR);
     for reach in REACHES {
-        let squares: Vec<f64> = tests
-            .iter()
-            .filter(|test| test.reach == reach)
-            .map(|test| deviations(test.below).powi(2))
-            .collect();
+        let squares: Vec<f64> =
+            tests.clone().filter(|test| test.0 == reach).map(|test| deviations(test.1).powi(2)).collect();
         if squares.is_empty() {
             continue;
         }

@@ -7,7 +7,7 @@
 //! Read [`Run`], then [`law`] (what a loss is taken to be), [`foresight`] (the prediction, and why it
 //! averages over laws instead of choosing one), [`backtest`] (how far off it was where the outcome is
 //! known), [`support`] (when it says no), [`forecast`] (all of it in one call), [`next`] (which further run
-//! would say most) and [`capability`] (shares of questions instead of losses). [`Optimum`] is the best value of a setting.
+//! would say most), [`capability`] and [`questions`] (shares of questions instead of losses). [`Optimum`] is the best value of a setting.
 #![forbid(unsafe_code)]
 
 pub mod backtest;
@@ -16,12 +16,14 @@ mod error;
 pub mod forecast;
 pub mod foresight;
 pub mod law;
+pub mod linked;
 mod median;
 mod minimise;
 mod mixture;
 pub mod next;
 mod noise;
 mod optimum;
+pub mod questions;
 mod run;
 mod squares;
 pub mod support;

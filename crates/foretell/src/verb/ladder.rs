@@ -2,6 +2,7 @@
 
 use crate::arguments::Common;
 use crate::fleet::{self, Ended, Fleet, Member};
+use crate::foretold_sets::{self, SetLaw};
 use crate::ladder::{Finished, Ladder, RungPlan};
 use crate::next_rung::NextRungs;
 use crate::progress::Progress;
@@ -326,6 +327,9 @@ struct Laws {
     /// Relative deviation between seeds.
     noise: Option<f64>,
     laws: Vec<scaling::forecast::Opinion>,
+    /// Of the further sets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sets: Vec<SetLaw>,
     backtest: Vec<scaling::backtest::Reach>,
     /// Further rungs, what narrows the prediction most a FLOP first.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -346,6 +350,7 @@ fn fit(options: &Fit, common: &Common) -> Result<(), Failure> {
         noise: scaling::Noise::measure(&runs).map(|noise| noise.deviation),
         laws: scaling::forecast::opinions(&runs, &dearest.target()),
         backtest: scaling::backtest::reaches(&scaling::backtest::backtest(&runs)),
+        sets: foretold_sets::laws(&ladder.sets, &options.ladder, &rungs)?,
         rungs,
         unfinished,
         next,
@@ -382,6 +387,7 @@ fn people(options: &Fit, laws: &Laws) -> String {
     for row in &laws.backtest {
         text += &crate::answer::backtest_line(row);
     }
+    foretold_sets::people_of_laws(&laws.sets, &mut text);
     if let Some(next) = &laws.next {
         text += &next.people();
     }

@@ -7,7 +7,7 @@ use crate::known::Known;
 use crate::ladder::Ladder;
 use crate::prediction::TargetRun;
 use crate::target::Asked;
-use crate::{Failure, machine, output};
+use crate::{Failure, foretold_sets, machine, output};
 use plan::{Budget, Plan};
 use record::Registry;
 use scaling::backtest::reaches;
@@ -91,6 +91,11 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     };
     let forecast = family.forecast(&target)?;
     let mut answer = answer(options, &known, &forecast, target, plan.as_ref(), common)?;
+    if let (Some(ladder), Some(path)) = (&ladder, &options.ladder) {
+        let (sets, notes) = foretold_sets::foretell(&ladder.sets, path, &known.rungs, &target, answer.flops)?;
+        notes.iter().for_each(|note| eprintln!("note: {note}"));
+        answer.sets = sets;
+    }
     if options.register {
         let entry = Registry::at(&options.registry).append(machine::now()?, "prediction", answer.body()?)?;
         (answer.id, answer.hash) = (Some(entry.id), Some(entry.hash));
@@ -129,6 +134,7 @@ fn answer(
         loss_unit: known.unit,
         ends: ends(&prediction.intervals, 1.0),
         bits_per_word: known.bytes_per_word.map(|bytes| in_words(prediction, bytes)),
+        sets: Vec::new(),
         law: "joint law, averaged over its exponents and over which runs resemble the target",
         constants: prediction.constants,
         laws: forecast.opinions.clone(),

@@ -1,6 +1,7 @@
 //! `verify`: predictions held against their outcomes, and the registry against its own chain.
 
 use crate::arguments::Common;
+use crate::foretold_sets::{self, Judged};
 use crate::outcome::Outcome;
 use crate::prediction::{self, Prediction};
 use crate::{Failure, machine, output};
@@ -52,6 +53,9 @@ struct Verified {
     /// Of our own runs: foretold over actual bytes of memory, less one.
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_error: Option<f64>,
+    /// Further sets that were foretold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sets: Vec<Judged>,
 }
 
 /// How often intervals held, over all outcomes.
@@ -62,8 +66,42 @@ struct Calibration {
     in80: Option<f64>,
     in90: Option<f64>,
     in95: Option<f64>,
+    /// Of the losses of further texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    texts: Option<Held>,
+    /// Of the accuracies of buckets of questions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accuracies: Option<Held>,
+    /// Of the mean probabilities of right answers of the same buckets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probabilities: Option<Held>,
     /// Hash of the last entry.
     hash: Option<String>,
+}
+
+/// How often intervals of one kind held.
+#[derive(Clone, Copy, Serialize)]
+struct Held {
+    outcomes: usize,
+    in80: f64,
+    in90: f64,
+    in95: f64,
+}
+
+impl Held {
+    fn of(verified: &[Verified], fits: fn(&Judged) -> bool) -> Option<Held> {
+        let all: Vec<&Judged> =
+            verified.iter().flat_map(|one| &one.sets).filter(|judged| fits(judged)).collect();
+        let share = |held: fn(&Judged) -> bool| {
+            all.iter().filter(|judged| held(judged)).count() as f64 / all.len() as f64
+        };
+        (!all.is_empty()).then(|| Held {
+            outcomes: all.len(),
+            in80: share(|one| one.in80),
+            in90: share(|one| one.in90),
+            in95: share(|one| one.in95),
+        })
+    }
 }
 
 /// Follows the chain, adds an outcome if there is a new one, and shows how predictions fared.
@@ -97,6 +135,18 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         for (level, held) in LEVELS.iter().zip([calibration.in80, calibration.in90, calibration.in95]) {
             if let Some(held) = held {
                 text += &format!("  {level} % intervals held {:.0} %\n", 100.0 * held);
+            }
+        }
+        for (what, held) in [
+            ("losses of further texts", calibration.texts),
+            ("accuracies of buckets", calibration.accuracies),
+            ("mean probabilities of buckets", calibration.probabilities),
+        ] {
+            if let Some(Held { outcomes, in80, in90, in95 }) = held {
+                let [in80, in90, in95] = [in80, in90, in95].map(|share| 100.0 * share);
+                text += &format!(
+                    "  of {outcomes} {what} the 80, 90 and 95 % intervals held {in80:.0}, {in90:.0} and {in95:.0} %\n"
+                );
             }
         }
         text += &calibration
@@ -151,6 +201,10 @@ fn outcome(
     let judged = serde_json::to_value(judge(entry, observed)?)?;
     let fields = [judged, facts].into_iter().filter_map(|value| value.as_object().cloned()).flatten();
     body.extend(fields.filter(|(name, _)| name != "id"));
+    let judged = foretold_sets::judge(entry, &body)?;
+    if !judged.is_empty() {
+        body.insert("sets_judged".into(), serde_json::to_value(&judged)?);
+    }
     // Another may have verified it meanwhile.
     let added = registry.append_with(machine::now()?, "outcome", |entries| {
         once(entries, id)?;
@@ -200,6 +254,7 @@ fn verified(entries: &[Entry], options: &Options) -> Result<Vec<Verified>, Failu
         };
         one.seconds_error = over("foretold_seconds", "seconds");
         one.memory_error = over("foretold_memory_bytes", "memory_bytes");
+        one.sets = foretold_sets::judge(prediction, &outcome.body)?;
         if found.insert(prediction.id, one).is_some() {
             return Err(wrong(format!("is a second outcome of prediction {}", prediction.id)).into());
         }
@@ -218,6 +273,9 @@ fn calibration(entries: &[Entry], verified: &[Verified]) -> Calibration {
         in80: share(|one| one.in80),
         in90: share(|one| one.in90),
         in95: share(|one| one.in95),
+        texts: Held::of(verified, |one| one.bucket.is_none()),
+        accuracies: Held::of(verified, |one| one.of == foretold_sets::ACCURACY),
+        probabilities: Held::of(verified, |one| one.of == foretold_sets::PROBABILITY),
         hash: entries.last().map(|entry| entry.hash.clone()),
     }
 }
@@ -246,6 +304,7 @@ fn judge(prediction: &Entry, observed: f64) -> Result<Verified, Failure> {
         in95: holds(level95)?,
         seconds_error: None,
         memory_error: None,
+        sets: Vec::new(),
     })
 }
 
@@ -269,5 +328,5 @@ fn line(one: &Verified) -> String {
         one.predicted,
         one.observed,
         100.0 * one.error
-    )
+    ) + &foretold_sets::lines(&one.sets)
 }

@@ -1,0 +1,385 @@
+//! Questions instead of losses: how many of them a run to come will answer.
+//!
+//! Runs answer the same questions, each with the probability of the right choice. Questions are put into buckets from easy to hard
+//! ([`buckets`]). A bucket's mean of `−ln p` falls with the held-out loss ([`plateau`]), whose forecast is better supported than
+//! anything else's, and accuracy follows from it by a curve that all buckets share ([`link`]). What is not known of any of these,
+//! the scatter of a bucket's questions, and how far off the same runs were about one another make the interval.
+//!
+//! The capability law of the GPT-4 report (SCL-5) stands beside it for each bucket: it has no plateau.
+
+mod buckets;
+mod link;
+mod plateau;
+
+pub use buckets::{BUCKETS, Bucket, Members};
+pub use link::Rate;
+
+use crate::backtest::{REACHES, Reach, widening_of};
+use crate::capability::CapabilityLaw;
+use crate::{Error, Foresight, Result, Run, Target, median};
+use link::{Link, Seen};
+use plateau::{Curve, Plateau};
+use serde::{Deserialize, Serialize};
+
+/// A question that all runs were asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// Unique.
+    pub id: String,
+    /// What it is about.
+    pub family: String,
+    /// From easy to hard within its family.
+    pub level: u32,
+    /// Probability of a blind guess.
+    pub chance: f64,
+}
+
+/// What a run made of a question.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Answer {
+    /// Of the right choice, among the choices.
+    pub probability: f64,
+    /// Whether it was the likeliest.
+    pub correct: bool,
+}
+
+/// Finished runs and their answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answers {
+    /// What was asked.
+    pub questions: Vec<Question>,
+    /// Each run with its answers, in the order of the questions.
+    pub rows: Vec<(Run, Vec<Answer>)>,
+}
+
+/// What a run made of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mark {
+    /// How many questions.
+    pub questions: usize,
+    /// Share that it got right.
+    pub accuracy: f64,
+    /// Mean probability of the right choice.
+    pub probability: f64,
+    /// Mean of `−ln probability`.
+    pub surprise: f64,
+}
+
+/// What runs say of a bucket, before any other is foretold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Known {
+    /// Which questions.
+    pub bucket: Bucket,
+    /// Probability of a blind guess, on average.
+    pub chance: f64,
+    /// What the run of the lowest held-out loss made of it.
+    pub best: Mark,
+    /// `−E[ln p] = α·C^(−k)`, where that can be fitted.
+    pub law: Option<CapabilityLaw>,
+}
+
+/// A bucket of a run to come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Foretold {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub known: Known,
+    /// Share of right answers, sampled: what the run's likeliest choices will be.
+    pub accuracy: Rate,
+    /// Mean probability of the right choice, exact under the model.
+    pub probability: Rate,
+}
+
+/// A hidden run's bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Hidden {
+    /// How many times dearer than the runs that foretold it.
+    pub reach: f64,
+    /// Foretold less observed accuracy.
+    pub error: f64,
+    /// Whether the 90 % interval of the accuracy held it.
+    pub in90: bool,
+    /// Share of the foretold distribution of surprise that lies below the outcome.
+    below: f64,
+}
+
+/// The smallest mean of `−ln p` that is told from none.
+const LEAST: f64 = 1e-4;
+
+/// A right choice that is less probable was never chosen, in any number of samples (SCL-6).
+const NEVER: f64 = 1e-30;
+
+/// Power of the compute with which runs weigh: the dearest are nearest to the target.
+const NEAR: f64 = 0.5;
+
+/// Runs, dearest first, on which the link between surprise and accuracy is fitted.
+const LINKED: usize = 24;
+
+/// Losses that stand for the foretold distribution, and surprises for theirs.
+const LOSSES: usize = 7;
+const SURPRISES: usize = 48;
+
+/// Hidden runs a reach, at most.
+const HIDDEN: usize = 6;
+
+/// Middles of so many equal shares.
+fn shares(count: usize) -> Vec<f64> {
+    (0..count).map(|i| (i as f64 + 0.5) / count as f64).collect()
+}
+
+impl Answers {
+    /// Refuses what no answers are.
+    pub fn check(&self) -> Result<()> {
+        for question in &self.questions {
+            if !(question.chance > 0.0 && question.chance < 1.0) {
+                return Err(Error::Value { name: "chance", value: question.chance });
+            }
+        }
+        for (run, row) in &self.rows {
+            run.check()?;
+            if row.len() != self.questions.len() {
+                let (constants, runs) = (self.questions.len(), row.len());
+                return Err(Error::Few { law: "a table of answers", constants, runs });
+            }
+            if let Some(answer) = row.iter().find(|one| !(0.0..=1.0 + 1e-9).contains(&one.probability)) {
+                return Err(Error::Value { name: "probability", value: answer.probability });
+            }
+        }
+        Ok(())
+    }
+
+    /// Questions to which some run gives no probability at all (SCL-6), each with that run.
+    pub fn excluded(&self) -> Vec<(usize, usize)> {
+        let never = |q: usize| self.rows.iter().position(|(_, row)| row[q].probability < NEVER);
+        (0..self.questions.len()).filter_map(|q| Some((q, never(q)?))).collect()
+    }
+
+    /// The questions that are not excluded.
+    fn kept(&self) -> Vec<usize> {
+        let excluded = self.excluded();
+        let out = |q: &usize| excluded.binary_search_by_key(q, |one| one.0).is_err();
+        (0..self.questions.len()).filter(out).collect()
+    }
+
+    /// What is known of the buckets, from easy to hard.
+    pub fn known(&self) -> Result<Vec<Known>> {
+        self.check()?;
+        let kept = self.kept();
+        let best = self.rows.iter().min_by(|a, b| a.0.loss.total_cmp(&b.0.loss));
+        let Some((_, best)) = best.filter(|_| !kept.is_empty()) else {
+            return Err(Error::Few { law: "buckets of questions", constants: 1, runs: self.rows.len() });
+        };
+        let known = buckets::buckets(self, &kept).into_iter().map(|bucket| {
+            let of = self.members(&bucket, &kept);
+            let points: Vec<_> = self
+                .rows
+                .iter()
+                .map(|(run, row)| (run.flops, Mark::of(row, &of).surprise.max(LEAST)))
+                .collect();
+            let chance = of.iter().map(|&q| self.questions[q].chance).sum::<f64>() / of.len().max(1) as f64;
+            Known { chance, best: Mark::of(best, &of), law: CapabilityLaw::fit(&points).ok(), bucket }
+        });
+        Ok(known.collect())
+    }
+
+    fn members(&self, bucket: &Bucket, kept: &[usize]) -> Vec<usize> {
+        let hold = |&q: &usize| {
+            let Question { id, family, level, .. } = &self.questions[q];
+            bucket.members.hold(id, family, *level)
+        };
+        kept.iter().copied().filter(hold).collect()
+    }
+
+    /// The answers of some runs.
+    fn of(&self, fits: impl Fn(&Run) -> bool) -> Answers {
+        let rows = self.rows.iter().filter(|(run, _)| fits(run)).cloned().collect();
+        Answers { questions: self.questions.clone(), rows }
+    }
+}
+
+impl Mark {
+    /// Of some of a run's answers.
+    fn of(row: &[Answer], questions: &[usize]) -> Mark {
+        Mark::over(questions.iter().map(|&q| row[q]))
+    }
+
+    /// Of answers.
+    pub fn over(answers: impl Iterator<Item = Answer> + Clone) -> Mark {
+        let count = answers.clone().count();
+        let mean = |of: fn(Answer) -> f64| answers.clone().map(of).sum::<f64>() / count.max(1) as f64;
+        Mark {
+            questions: count,
+            accuracy: mean(|one| f64::from(u8::from(one.correct))),
+            probability: mean(|one| one.probability.min(1.0)),
+            surprise: mean(|one| -one.probability.clamp(f64::MIN_POSITIVE, 1.0).ln()),
+        }
+    }
+}
+
+/// All that runs say of the answers of others.
+struct Fitted {
+    known: Vec<Known>,
+    members: Vec<Vec<usize>>,
+    plateaus: Vec<Plateau>,
+    /// Means of `−ln chance`.
+    guesses: Vec<f64>,
+    accuracy: Link,
+    probability: Link,
+}
+
+/// A bucket of a run to come, as distributions.
+struct Drawn {
+    surprise: crate::mixture::Mixture,
+    accuracy: crate::mixture::Mixture,
+    probability: crate::mixture::Mixture,
+}
+
+impl Fitted {
+    fn new(answers: &Answers) -> Result<Fitted> {
+        let known = answers.known()?;
+        if answers.rows.len() < 5 {
+            return Err(Error::Few { law: "the law of a bucket", constants: 5, runs: answers.rows.len() });
+        }
+        let kept = answers.kept();
+        let members: Vec<Vec<usize>> =
+            known.iter().map(|known| answers.members(&known.bucket, &kept)).collect();
+        let guesses: Vec<f64> = members
+            .iter()
+            .map(|of| of.iter().map(|&q| -answers.questions[q].chance.ln()).sum::<f64>() / of.len() as f64)
+            .collect();
+        let dearest = answers.rows.iter().map(|row| row.0.flops).fold(0.0, f64::max);
+        let curves: Vec<Curve> = members
+            .iter()
+            .zip(&guesses)
+            .map(|(of, guess)| {
+                let point = |(run, row): &(Run, Vec<Answer>)| {
+                    let surprise = Mark::of(row, of).surprise.max(LEAST);
+                    (-run.loss.ln(), surprise.ln(), (run.flops / dearest).powf(NEAR))
+                };
+                Curve { runs: answers.rows.iter().map(point).collect(), guess: guess.ln() }
+            })
+            .collect();
+        let mut order: Vec<&(Run, Vec<Answer>)> = answers.rows.iter().collect();
+        order.sort_by(|a, b| b.0.flops.total_cmp(&a.0.flops));
+        let link = |rate: fn(&Mark) -> f64| {
+            let mut seen = Vec::new();
+            for (_, row) in order.iter().take(LINKED) {
+                for ((of, known), guess) in members.iter().zip(&known).zip(&guesses) {
+                    let mark = Mark::of(row, of);
+                    let questions = of.len() as f64;
+                    let surprise = mark.surprise / guess;
+                    seen.push(Seen { surprise, rate: rate(&mark), chance: known.chance, questions });
+                }
+            }
+            Link::fit(&seen)
+        };
+        Ok(Fitted {
+            accuracy: link(|mark| mark.accuracy)?,
+            probability: link(|mark| mark.probability)?,
+            plateaus: plateau::fit(&curves),
+            known,
+            members,
+            guesses,
+        })
+    }
+
+    /// A bucket at held-out losses that are equally likely.
+    fn draw(&self, bucket: usize, losses: &[f64], widening: f64) -> Drawn {
+        let surprise = self.plateaus[bucket].at(losses).widened(widening);
+        let guess = self.guesses[bucket];
+        let surprises: Vec<f64> =
+            shares(SURPRISES).into_iter().map(|share| surprise.quantile(share).exp() / guess).collect();
+        let (chance, questions) = (self.known[bucket].chance, self.members[bucket].len() as f64);
+        Drawn {
+            accuracy: self.accuracy.rate(&surprises, chance, questions),
+            probability: self.probability.rate(&surprises, chance, questions),
+            surprise,
+        }
+    }
+}
+
+/// Runs with their answers, ready to foretell those of others.
+pub struct Examined {
+    fitted: Fitted,
+    foresight: Foresight,
+    hidden: Vec<Hidden>,
+    widening: f64,
+}
+
+impl Examined {
+    /// Of the finished runs of one family; five at least.
+    pub fn new(answers: &Answers) -> Result<Examined> {
+        let fitted = Fitted::new(answers)?;
+        let runs: Vec<Run> = answers.rows.iter().map(|row| row.0).collect();
+        let hidden = backtest(answers);
+        let widening = widening_of(hidden.iter().map(|one| (one.reach, one.below)));
+        Ok(Examined { fitted, foresight: Foresight::new(&runs)?, hidden, widening })
+    }
+
+    /// What is known of the buckets.
+    pub fn known(&self) -> &[Known] {
+        &self.fitted.known
+    }
+
+    /// How many times as wide the distributions of surprise are as without back-tests.
+    pub fn widening(&self) -> f64 {
+        self.widening
+    }
+
+    /// Back-tests summed up, a line a reach that has some; errors in accuracy, of 1.
+    pub fn reaches(&self) -> Vec<Reach> {
+        let of = |reach: f64| {
+            let tests = || self.hidden.iter().filter(move |one| one.reach == reach);
+            let hidden = tests().count();
+            let held = tests().filter(|one| one.in90).count();
+            let median_error = median(tests().map(|one| one.error.abs()))?;
+            Some(Reach { reach, hidden, median_error, in90: held as f64 / hidden as f64 })
+        };
+        REACHES.into_iter().filter_map(of).collect()
+    }
+
+    /// The buckets of a run to come.
+    pub fn foretell(&self, target: &Target) -> Result<Vec<Foretold>> {
+        let losses = self.foresight.quantiles(target, &shares(LOSSES))?;
+        let foretold = self.fitted.known.iter().enumerate().map(|(bucket, known)| {
+            let drawn = self.fitted.draw(bucket, &losses, self.widening);
+            let (accuracy, probability) = (Rate::of(&drawn.accuracy), Rate::of(&drawn.probability));
+            Foretold { known: known.clone(), accuracy, probability }
+        });
+        Ok(foretold.collect())
+    }
+}
+
+/// The dearest runs, foretold from those that cost so many times less, with the buckets that these would have made.
+fn backtest(answers: &Answers) -> Vec<Hidden> {
+    let mut dearest: Vec<&(Run, Vec<Answer>)> = answers.rows.iter().collect();
+    dearest.sort_by(|a, b| b.0.flops.total_cmp(&a.0.flops));
+    let mut tests = Vec::new();
+    for reach in REACHES {
+        let mut last: Option<(usize, Fitted, Foresight)> = None;
+        for (run, row) in dearest.iter().take(HIDDEN) {
+            let known = answers.of(|other| other.flops <= run.flops / reach * (1.0 + 1e-6));
+            if last.as_ref().is_none_or(|(count, ..)| *count != known.rows.len()) {
+                let runs: Vec<Run> = known.rows.iter().map(|row| row.0).collect();
+                let (Ok(fitted), Ok(foresight)) = (Fitted::new(&known), Foresight::new(&runs)) else {
+                    continue;
+                };
+                last = Some((known.rows.len(), fitted, foresight));
+            }
+            let Some((_, fitted, foresight)) = &last else { continue };
+            let Ok(losses) = foresight.quantiles(&run.target(), &shares(LOSSES)) else { continue };
+            for (bucket, of) in fitted.members.iter().enumerate() {
+                let mark = Mark::of(row, of);
+                let drawn = fitted.draw(bucket, &losses, 1.0);
+                let accuracy = Rate::of(&drawn.accuracy);
+                tests.push(Hidden {
+                    reach,
+                    error: accuracy.rate - mark.accuracy,
+                    in90: accuracy.intervals[1].holds(mark.accuracy),
+                    below: drawn.surprise.below(mark.surprise.max(LEAST).ln()),
+                });
+            }
+        }
+    }
+    tests
+}
