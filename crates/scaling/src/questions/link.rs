@@ -1,13 +1,18 @@
-//! From surprise to accuracy: one curve for all buckets. What easy questions show of it on large rungs is
-//! where hard ones will be at the target.
+//! From the probability of right answers to how many of them are the likeliest: one curve for all buckets. What easy
+//! questions show of it on large rungs is where hard ones will be at the target.
 
-use crate::capability::AccuracyLink;
 use crate::mixture::{Interval, Mixture};
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Points' worth of evidence that rates scatter about the link as independent questions do.
+/// Points' worth of evidence for a curve's exponent, and that rates scatter about it as independent questions do.
 const PRIOR: f64 = 10.0;
+
+/// The exponent before any answer is seen: a model that gives every choice what it should is as often right as it thinks
+/// where it is sure, and more often where it is not.
+const EXPONENT: f64 = 1.3;
+
+/// Exponents that are tried.
+const EXPONENTS: std::ops::Range<i32> = 0..61;
 
 /// A share that is foretold: of right answers, or their mean probability.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,59 +25,58 @@ pub struct Rate {
 
 /// A bucket as a run answered it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
-    /// Mean of `−ln p` over that of `−ln chance`.
-    pub(super) surprise: f64,
-    /// Accuracy or mean probability.
-    pub(super) rate: f64,
+pub(super) struct Pair {
+    /// Share of the way from chance to certainty, of the mean probability.
+    pub(super) way: f64,
+    /// Accuracy.
+    pub(super) accuracy: f64,
     /// Of guessing.
     pub(super) chance: f64,
     /// How many.
     pub(super) questions: f64,
 }
 
-/// The curve, and how far rates scatter about it.
-#[derive(Clone, Debug)]
+/// Accuracy has gone `1 − (1 − way)^γ` of its own way from chance to one.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Link {
-    curve: AccuracyLink,
-    /// Variance over that of independent questions.
+    /// γ.
+    exponent: f64,
+    /// Variance about the curve over that of independent questions.
     scatter: f64,
 }
 
 impl Link {
-    pub(super) fn fit(seen: &[Seen]) -> Result<Link> {
-        let points: Vec<(f64, f64)> =
-            seen.iter().map(|one| (one.surprise, (one.rate - one.chance) / (1.0 - one.chance))).collect();
-        if points.iter().any(|(x, y)| !x.is_finite() || !y.is_finite()) {
-            return Err(Error::Value { name: "rate of answers", value: f64::NAN });
-        }
-        let mut link = Link { curve: AccuracyLink::fit(&points, 0.0)?, scatter: 1.0 };
-        let squares: f64 = seen
-            .iter()
-            .map(|one| {
-                (link.at(one.surprise, one.chance) - one.rate).powi(2) / variance(one.rate, one.questions)
-            })
-            .sum();
-        link.scatter = (squares + PRIOR) / (seen.len() as f64 + PRIOR);
-        Ok(link)
+    /// The γ that fits best.
+    pub(super) fn fit(pairs: &[Pair]) -> Link {
+        let squares = |exponent: f64| -> f64 {
+            let off = |pair: &Pair| (at(exponent, pair.way, pair.chance) - pair.accuracy).powi(2);
+            pairs.iter().map(|pair| off(pair) / variance(pair.accuracy, pair.questions)).sum()
+        };
+        let with_prior =
+            |exponent: f64| squares(exponent) + PRIOR * ((exponent / EXPONENT).ln() / 0.3).powi(2);
+        let exponent = EXPONENTS
+            .map(|step| 0.8 * 1.02f64.powi(step))
+            .min_by(|a, b| with_prior(*a).total_cmp(&with_prior(*b)))
+            .unwrap_or(EXPONENT);
+        Link { exponent, scatter: (squares(exponent) + PRIOR) / (pairs.len() as f64 + PRIOR) }
     }
 
-    fn at(&self, surprise: f64, chance: f64) -> f64 {
-        chance + (1.0 - chance) * self.curve.at(surprise)
-    }
-
-    /// A rate, where these surprises are equally likely.
-    pub(super) fn rate(&self, surprises: &[f64], chance: f64, questions: f64) -> Mixture {
+    /// Accuracy, where these ways are equally likely.
+    pub(super) fn accuracy(&self, ways: &[f64], chance: f64, questions: f64) -> Mixture {
         let mut mixture = Mixture::default();
-        for surprise in surprises {
-            let mean = self.at(*surprise, chance);
+        for way in ways {
+            let mean = at(self.exponent, *way, chance);
             mixture.add(1.0, mean, (self.scatter * variance(mean, questions)).sqrt());
         }
         mixture
     }
 }
 
-/// Of the share of independent questions, drawn towards a half as if one more of each were seen.
+fn at(exponent: f64, way: f64, chance: f64) -> f64 {
+    chance + (1.0 - chance) * (1.0 - (1.0 - way.clamp(0.0, 1.0)).powf(exponent))
+}
+
+/// Of the share of independent questions, drawn towards a half as if two more were seen.
 fn variance(rate: f64, questions: f64) -> f64 {
     let rate = (rate * questions + 1.0) / (questions + 2.0);
     rate * (1.0 - rate) / questions
@@ -86,5 +90,28 @@ impl Rate {
             (interval.low, interval.high) = (inside(interval.low), inside(interval.high));
         }
         Rate { rate: inside(mixture.quantile(0.5)), intervals }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_found_again_and_its_scatter_is_that_of_the_questions() {
+        let pairs: Vec<Pair> = (0..200)
+            .map(|i| {
+                let way = f64::from(i % 20) / 20.0;
+                let mean = at(1.5, way, 0.25);
+                let sign = if (i / 20) % 2 == 0 { 1.0 } else { -1.0 };
+                let accuracy = mean + sign * variance(mean, 100.0).sqrt();
+                Pair { way, accuracy, chance: 0.25, questions: 100.0 }
+            })
+            .collect();
+        let link = Link::fit(&pairs);
+        assert!((link.exponent / 1.5 - 1.0).abs() < 0.05, "{link:?}");
+        assert!((0.8..1.3).contains(&link.scatter), "{link:?}");
+        let rate = Rate::of(&link.accuracy(&[0.5, 1.5, -3.0], 0.25, 50.0));
+        assert!(rate.intervals.iter().all(|one| one.low >= 0.0 && one.high <= 1.0), "{rate:?}");
     }
 }

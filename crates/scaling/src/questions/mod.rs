@@ -1,7 +1,7 @@
 //! Questions instead of losses: how many of them a run to come will answer.
 //!
 //! Runs answer the same questions, each with the probability of the right choice. Questions are put into buckets from easy to hard
-//! ([`buckets`]). A bucket's mean of `−ln p` falls with the held-out loss ([`plateau`]), whose forecast is better supported than
+//! ([`buckets`]). A bucket's mean probability rises as the held-out loss falls ([`rise`]), whose forecast is better supported than
 //! anything else's, and accuracy follows from it by a curve that all buckets share ([`link`]). What is not known of any of these,
 //! the scatter of a bucket's questions, and how far off the same runs were about one another make the interval.
 //!
@@ -9,16 +9,17 @@
 
 mod buckets;
 mod link;
-mod plateau;
+mod rise;
 
 pub use buckets::{BUCKETS, Bucket, Members};
 pub use link::Rate;
 
 use crate::backtest::{REACHES, Reach, widening_of};
 use crate::capability::CapabilityLaw;
+use crate::mixture::Mixture;
 use crate::{Error, Foresight, Result, Run, Target, median};
-use link::{Link, Seen};
-use plateau::{Curve, Plateau};
+use link::{Link, Pair};
+use rise::{Rise, Seen, Spread};
 use serde::{Deserialize, Serialize};
 
 /// A question that all runs were asked.
@@ -99,7 +100,7 @@ pub struct Hidden {
     pub error: f64,
     /// Whether the 90 % interval of the accuracy held it.
     pub in90: bool,
-    /// Share of the foretold distribution of surprise that lies below the outcome.
+    /// Share of the foretold distribution of the mean probability that lies below the outcome.
     below: f64,
 }
 
@@ -115,9 +116,9 @@ const NEAR: f64 = 0.5;
 /// Runs, dearest first, on which the link between surprise and accuracy is fitted.
 const LINKED: usize = 24;
 
-/// Losses that stand for the foretold distribution, and surprises for theirs.
-const LOSSES: usize = 7;
-const SURPRISES: usize = 48;
+/// Losses that stand for their foretold distribution, and ways from chance to certainty for theirs.
+const LOSSES: usize = 9;
+const WAYS: usize = 48;
 
 /// Hidden runs a reach, at most.
 const HIDDEN: usize = 6;
@@ -220,18 +221,21 @@ impl Mark {
 struct Fitted {
     known: Vec<Known>,
     members: Vec<Vec<usize>>,
-    plateaus: Vec<Plateau>,
-    /// Means of `−ln chance`.
-    guesses: Vec<f64>,
-    accuracy: Link,
-    probability: Link,
+    rises: Vec<Rise>,
+    link: Link,
 }
 
 /// A bucket of a run to come, as distributions.
 struct Drawn {
-    surprise: crate::mixture::Mixture,
-    accuracy: crate::mixture::Mixture,
-    probability: crate::mixture::Mixture,
+    /// Of the way that the mean probability has gone.
+    way: Spread,
+    accuracy: Mixture,
+    probability: Mixture,
+}
+
+/// Share of the way from chance to certainty.
+fn way(probability: f64, chance: f64) -> f64 {
+    (probability - chance) / (1.0 - chance)
 }
 
 impl Fitted {
@@ -243,58 +247,39 @@ impl Fitted {
         let kept = answers.kept();
         let members: Vec<Vec<usize>> =
             known.iter().map(|known| answers.members(&known.bucket, &kept)).collect();
-        let guesses: Vec<f64> = members
-            .iter()
-            .map(|of| of.iter().map(|&q| -answers.questions[q].chance.ln()).sum::<f64>() / of.len() as f64)
-            .collect();
-        let dearest = answers.rows.iter().map(|row| row.0.flops).fold(0.0, f64::max);
-        let curves: Vec<Curve> = members
-            .iter()
-            .zip(&guesses)
-            .map(|(of, guess)| {
-                let point = |(run, row): &(Run, Vec<Answer>)| {
-                    let surprise = Mark::of(row, of).surprise.max(LEAST);
-                    (-run.loss.ln(), surprise.ln(), (run.flops / dearest).powf(NEAR))
-                };
-                Curve { runs: answers.rows.iter().map(point).collect(), guess: guess.ln() }
-            })
-            .collect();
-        let mut order: Vec<&(Run, Vec<Answer>)> = answers.rows.iter().collect();
-        order.sort_by(|a, b| b.0.flops.total_cmp(&a.0.flops));
-        let link = |rate: fn(&Mark) -> f64| {
-            let mut seen = Vec::new();
-            for (_, row) in order.iter().take(LINKED) {
-                for ((of, known), guess) in members.iter().zip(&known).zip(&guesses) {
-                    let mark = Mark::of(row, of);
-                    let questions = of.len() as f64;
-                    let surprise = mark.surprise / guess;
-                    seen.push(Seen { surprise, rate: rate(&mark), chance: known.chance, questions });
+        let mut rows: Vec<&(Run, Vec<Answer>)> = answers.rows.iter().collect();
+        rows.sort_by(|a, b| b.0.flops.total_cmp(&a.0.flops));
+        let dearest = rows.first().map_or(0.0, |row| row.0.flops);
+        let (mut seen, mut pairs) = (Vec::new(), Vec::new());
+        for (of, Known { chance, .. }) in members.iter().zip(&known) {
+            let mut bucket = Vec::new();
+            for (place, (run, row)) in rows.iter().enumerate() {
+                let Mark { questions, accuracy, probability, .. } = Mark::of(row, of);
+                let (way, weight) = (way(probability, *chance), (run.flops / dearest).powf(NEAR));
+                bucket.push(Seen { skill: -run.loss.ln(), way, weight });
+                if place < LINKED {
+                    pairs.push(Pair { way, accuracy, chance: *chance, questions: questions as f64 });
                 }
             }
-            Link::fit(&seen)
-        };
-        Ok(Fitted {
-            accuracy: link(|mark| mark.accuracy)?,
-            probability: link(|mark| mark.probability)?,
-            plateaus: plateau::fit(&curves),
-            known,
-            members,
-            guesses,
-        })
+            seen.push(bucket);
+        }
+        Ok(Fitted { known, members, rises: rise::fit(&seen), link: Link::fit(&pairs) })
     }
 
     /// A bucket at held-out losses that are equally likely.
     fn draw(&self, bucket: usize, losses: &[f64], widening: f64) -> Drawn {
-        let surprise = self.plateaus[bucket].at(losses).widened(widening);
-        let guess = self.guesses[bucket];
-        let surprises: Vec<f64> =
-            shares(SURPRISES).into_iter().map(|share| surprise.quantile(share).exp() / guess).collect();
+        let way = self.rises[bucket].at(losses);
+        let mut ways = way.quantiles(&shares(WAYS));
+        let middle = 0.5 * (ways[WAYS / 2 - 1] + ways[WAYS / 2]);
+        ways.iter_mut().for_each(|way| *way = middle + widening * (*way - middle));
         let (chance, questions) = (self.known[bucket].chance, self.members[bucket].len() as f64);
-        Drawn {
-            accuracy: self.accuracy.rate(&surprises, chance, questions),
-            probability: self.probability.rate(&surprises, chance, questions),
-            surprise,
+        let mut probability = Mixture::default();
+        // Between the points there is something too.
+        let apart = (ways[WAYS - 1] - ways[0]).max(1e-6) / WAYS as f64;
+        for way in &ways {
+            probability.add(1.0, chance + (1.0 - chance) * way.min(1.0), apart);
         }
+        Drawn { accuracy: self.link.accuracy(&ways, chance, questions), probability, way }
     }
 }
 
@@ -321,7 +306,7 @@ impl Examined {
         &self.fitted.known
     }
 
-    /// How many times as wide the distributions of surprise are as without back-tests.
+    /// How many times as wide the distributions of mean probabilities are as without back-tests.
     pub fn widening(&self) -> f64 {
         self.widening
     }
@@ -376,7 +361,7 @@ fn backtest(answers: &Answers) -> Vec<Hidden> {
                     reach,
                     error: accuracy.rate - mark.accuracy,
                     in90: accuracy.intervals[1].holds(mark.accuracy),
-                    below: drawn.surprise.below(mark.surprise.max(LEAST).ln()),
+                    below: drawn.way.below(way(mark.probability, fitted.known[bucket].chance)),
                 });
             }
         }
