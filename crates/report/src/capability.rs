@@ -40,6 +40,7 @@ pub(crate) fn section(page: &Page) -> Option<Element> {
         let names: BTreeSet<&String> = ladder.rungs.iter().flat_map(|rung| rung.questions.keys()).collect();
         figures.extend(names.into_iter().filter_map(|name| shown(page, ladder, name)));
     }
+    figures.extend(crate::foretold_sets::numbers(page));
     (!figures.is_empty()).then(|| page.section("capability", "Capability").all(figures))
 }
 

@@ -4,7 +4,7 @@
 //! as they were read. [`Report::page`] makes one HTML file of it, which needs no network and runs no script. Nothing is
 //! trained or scored here, no clock is read: the same records give the same page.
 //!
-//! A file a section: `loss` (Figure 1 of the GPT-4 report), `capability` (Figure 2), `backtests`, [`transfer`], `curves`,
+//! A file a section: `loss` (Figure 1 of the GPT-4 report), `capability` (Figure 2) with `foretold_sets`, `backtests`, [`transfer`], `curves`,
 //! `registry` with `calibration`, `records`. They draw with `plot` over `axis`, and write with `html`, which
 //! escapes everything.
 #![forbid(unsafe_code)]
@@ -16,6 +16,7 @@ mod capability;
 mod curves;
 mod error;
 mod figure;
+mod foretold_sets;
 mod html;
 mod ladder;
 mod ledger;

@@ -7,6 +7,7 @@ mod common;
 mod bench;
 mod data;
 mod export;
+mod foretold_sets;
 mod help;
 mod kill;
 mod ladder;

@@ -28,7 +28,10 @@ pub(super) fn cells(quiz: &mut Quiz<'_>) -> Vec<Cell> {
         (1, "ending", Cut::Letters(1)),
         (2, "ending", Cut::Letters(2)),
         (3, "ending", Cut::Letters(3)),
-        (1, "word", Cut::Word),
+        (1, "joint", Cut::Joint),
+        (1, "words", Cut::Words(3)),
+        (2, "words", Cut::Words(2)),
+        (1, "word", Cut::Words(1)),
         (1, "name", Cut::Name(0, NEAR)),
         (2, "name", Cut::Name(NEAR, FAR)),
     ] {
@@ -50,8 +53,10 @@ pub(super) fn cells(quiz: &mut Quiz<'_>) -> Vec<Cell> {
 enum Cut {
     /// So many letters of a longer word.
     Letters(usize),
-    /// A word in small letters.
-    Word,
+    /// So many words in small letters, of which the first is no short one.
+    Words(usize),
+    /// What joins a word to the next: a mark, or a short word.
+    Joint,
     /// A capitalised word that stood at this distance before, and not nearer.
     Name(usize, usize),
 }
@@ -77,6 +82,9 @@ fn collect(quiz: &mut Quiz<'_>, cut: Cut) -> Vec<Item> {
     items
 }
 
+/// What joins words.
+const JOINTS: [&str; 10] = ["and", "of", "in", "to", "the", "was", "is", "for", "with", "from"];
+
 /// The question about the word behind a space, if it is a fit one.
 fn item(text: &str, space: usize, cut: Cut) -> Option<Item> {
     let rest = &text[space + 1..];
@@ -84,10 +92,25 @@ fn item(text: &str, space: usize, cut: Cut) -> Option<Item> {
     // What comes behind the word ends the answer.
     let after = rest[word.len()..].chars().next().filter(|c| " ,.;\n".contains(*c))?;
     let small = word.bytes().all(|byte| byte.is_ascii_lowercase());
-    let end = space + 1 + word.len();
+    let mut end = space + 1 + word.len();
     let (begin, far) = match cut {
         Cut::Letters(letters) if small && word.len() >= letters + 3 => (end - letters, NEAR),
-        Cut::Word if small && word.len() >= 3 => (space, NEAR),
+        Cut::Words(words) if small && word.len() >= 3 => {
+            for _ in 1..words {
+                let next = text[end..].strip_prefix(' ')?;
+                let length = next.find(|c: char| !c.is_ascii_lowercase())?;
+                end += (length > 0).then_some(1 + length)?;
+            }
+            (space, NEAR)
+        }
+        Cut::Joint => match text[..space].strip_suffix([',', ';', '.']) {
+            Some(before) if before.ends_with(|c: char| c.is_ascii_lowercase()) => {
+                end = space;
+                (before.len(), NEAR)
+            }
+            None if after == ' ' && JOINTS.contains(&word) => (space, NEAR),
+            _ => return None,
+        },
         Cut::Name(from, to)
             if after == ' ' && word.len() >= 4 && word.starts_with(|c: char| c.is_ascii_uppercase()) =>
         {
@@ -107,6 +130,7 @@ fn item(text: &str, space: usize, cut: Cut) -> Option<Item> {
     let least = begin.checked_sub(far)?;
     let start = least + text[least..begin].find([' ', '\n'])? + 1;
     let prompt = text[start..begin].trim_start();
+    let after = text[end..].chars().next().filter(|c| " ,.;\n".contains(*c))?;
     let told = prompt.chars().filter(char::is_ascii_alphabetic).count();
     let answer = format!("{}{after}", &text[begin..end]);
     (told >= 20 && !prompt.contains("\n\n")).then(|| Item { prompt: prompt.into(), answer })
