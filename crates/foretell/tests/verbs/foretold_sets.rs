@@ -86,7 +86,7 @@ fn sets_are_foretold_registered_and_judged() {
     }
     // Fewer rungs say other things, or too little.
     let dearest = number(&answer["flops"]) / number(&answer["compute_ratio"]);
-    let fewer = json(&format!("{line} --max-rung {}", 0.9 * dearest));
+    let fewer = json(&format!("{line} --max-rung {}", (1.0 - 1e-5) * dearest));
     assert_ne!(fewer["sets"][0]["loss"], other["loss"]);
     let told = say(line).stdout;
     assert!(told.contains("set other") && told.contains("best rung"), "{told}");
@@ -136,6 +136,6 @@ fn sets_are_foretold_registered_and_judged() {
     fs::write(&registry, lines.lines().next().unwrap().to_string() + "\n").unwrap();
     let record = run.join("questions-asked.jsonl");
     let text = fs::read_to_string(&record).unwrap();
-    fs::write(&record, text.replace("\"correct\":false", "\"correct\":true")).unwrap();
+    fs::write(&record, text + "\n").unwrap();
     check_error(&end(&mut foretell(words(verify, &places))), "was altered", verify);
 }
