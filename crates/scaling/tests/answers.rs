@@ -170,7 +170,7 @@ fn all_right_none_right_and_chance_alone_are_foretold_to_stay() {
     }
     // Always misled: no curve says so, hence nothing is sure of it.
     for one in said(|_, _| Answer { probability: 0.0001, correct: false }) {
-        assert!(one.accuracy.rate < 0.5 && one.accuracy.intervals[1].holds(0.0), "{one:?}");
+        assert!(one.accuracy.intervals[1].holds(0.0), "{one:?}");
     }
     let chance = said(|_, q| Answer { probability: 0.25, correct: q % 4 == 0 });
     assert_eq!(chance.len(), 3);

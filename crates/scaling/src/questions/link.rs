@@ -1,4 +1,4 @@
-//! From the probability of right answers to how many of them are the likeliest: one curve for all buckets. What easy
+//! From the probability of right answers to how many of them are the likeliest: one curve for all cells. What easy
 //! questions show of it on large rungs is where hard ones will be at the target.
 
 use crate::mixture::{Interval, Mixture};
@@ -23,7 +23,7 @@ pub struct Rate {
     pub intervals: [Interval; 3],
 }
 
-/// A bucket as a run answered it.
+/// A cell as a run answered it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pair {
     /// Share of the way from chance to certainty, of the mean probability.
@@ -61,13 +61,17 @@ impl Link {
         Link { exponent, scatter: (squares(exponent) + PRIOR) / (pairs.len() as f64 + PRIOR) }
     }
 
-    /// Accuracy, where these ways are equally likely.
-    pub(super) fn accuracy(&self, ways: &[f64], chance: f64, questions: f64) -> Mixture {
+    /// Accuracy where the mean probability has gone so much of its way.
+    pub(super) fn at(&self, way: f64, chance: f64) -> f64 {
+        at(self.exponent, way, chance)
+    }
+
+    /// The accuracy of so many questions, where these are equally likely to be expected of them.
+    pub(super) fn sampled(&self, means: &[f64], questions: f64) -> Mixture {
         let mut mixture = Mixture::default();
-        for way in ways {
-            let mean = at(self.exponent, *way, chance);
-            mixture.add(1.0, mean, (self.scatter * variance(mean, questions)).sqrt());
-        }
+        means
+            .iter()
+            .for_each(|mean| mixture.add(1.0, *mean, (self.scatter * variance(*mean, questions)).sqrt()));
         mixture
     }
 }
@@ -111,7 +115,7 @@ mod tests {
         let link = Link::fit(&pairs);
         assert!((link.exponent / 1.5 - 1.0).abs() < 0.05, "{link:?}");
         assert!((0.8..1.3).contains(&link.scatter), "{link:?}");
-        let rate = Rate::of(&link.accuracy(&[0.5, 1.5, -3.0], 0.25, 50.0));
+        let rate = Rate::of(&link.sampled(&[link.at(0.5, 0.25), 1.0, 0.0], 50.0));
         assert!(rate.intervals.iter().all(|one| one.low >= 0.0 && one.high <= 1.0), "{rate:?}");
     }
 }

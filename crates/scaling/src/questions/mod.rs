@@ -1,8 +1,8 @@
 //! Questions instead of losses: how many of them a run to come will answer.
 //!
 //! Runs answer the same questions, each with the probability of the right choice. Questions are put into buckets from easy to hard
-//! ([`buckets`]). A bucket's mean probability rises as the held-out loss falls ([`rise`]), whose forecast is better supported than
-//! anything else's, and accuracy follows from it by a curve that all buckets share ([`link`]). What is not known of any of these,
+//! ([`buckets`]). The mean probability of questions of a kind rises as the held-out loss falls ([`rise`]), whose forecast is better supported than
+//! anything else's, and accuracy follows from it by a curve that all kinds share ([`link`]). What is not known of any of these,
 //! the scatter of a bucket's questions, and how far off the same runs were about one another make the interval.
 //!
 //! The capability law of the GPT-4 report (SCL-5) stands beside it for each bucket: it has no plateau.
@@ -19,8 +19,9 @@ use crate::capability::CapabilityLaw;
 use crate::mixture::Mixture;
 use crate::{Error, Foresight, Result, Run, Target, median};
 use link::{Link, Pair};
-use rise::{Rise, Seen, Spread};
+use rise::{Rise, Seen};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A question that all runs were asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -221,21 +222,42 @@ impl Mark {
 struct Fitted {
     known: Vec<Known>,
     members: Vec<Vec<usize>>,
-    rises: Vec<Rise>,
+    /// The cells of each bucket.
+    cells: Vec<Vec<Cell>>,
     link: Link,
 }
 
-/// A bucket of a run to come, as distributions.
+/// Questions of a family and level; or a bucket of single questions.
+struct Cell {
+    chance: f64,
+    /// Share of its bucket's questions.
+    share: f64,
+    rise: Rise,
+}
+
+/// A bucket of a run to come: values that are equally likely, in their order.
 struct Drawn {
-    /// Of the way that the mean probability has gone.
-    way: Spread,
-    accuracy: Mixture,
-    probability: Mixture,
+    probability: Vec<f64>,
+    /// What is expected of the likeliest choices.
+    accuracy: Vec<f64>,
 }
 
 /// Share of the way from chance to certainty.
 fn way(probability: f64, chance: f64) -> f64 {
     (probability - chance) / (1.0 - chance)
+}
+
+/// A bucket's questions by family and level.
+fn cells_of(answers: &Answers, bucket: &Bucket, members: &[usize]) -> Vec<Vec<usize>> {
+    if let Members::Ids(_) = bucket.members {
+        return vec![members.to_vec()];
+    }
+    let mut cells = BTreeMap::<(&str, u32), Vec<usize>>::new();
+    for &q in members {
+        let question = &answers.questions[q];
+        cells.entry((&question.family, question.level)).or_default().push(q);
+    }
+    cells.into_values().collect()
 }
 
 impl Fitted {
@@ -250,37 +272,80 @@ impl Fitted {
         let mut rows: Vec<&(Run, Vec<Answer>)> = answers.rows.iter().collect();
         rows.sort_by(|a, b| b.0.flops.total_cmp(&a.0.flops));
         let dearest = rows.first().map_or(0.0, |row| row.0.flops);
-        let (mut seen, mut pairs) = (Vec::new(), Vec::new());
-        for (of, Known { chance, .. }) in members.iter().zip(&known) {
-            let mut bucket = Vec::new();
-            for (place, (run, row)) in rows.iter().enumerate() {
-                let Mark { questions, accuracy, probability, .. } = Mark::of(row, of);
-                let (way, weight) = (way(probability, *chance), (run.flops / dearest).powf(NEAR));
-                bucket.push(Seen { skill: -run.loss.ln(), way, weight });
-                if place < LINKED {
-                    pairs.push(Pair { way, accuracy, chance: *chance, questions: questions as f64 });
+        let (mut seen, mut pairs, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, (of, known)) in members.iter().zip(&known).enumerate() {
+            for cell in cells_of(answers, &known.bucket, of) {
+                let chance =
+                    cell.iter().map(|&q| answers.questions[q].chance).sum::<f64>() / cell.len() as f64;
+                let mut runs = Vec::new();
+                for (place, (run, row)) in rows.iter().enumerate() {
+                    let Mark { questions, accuracy, probability, .. } = Mark::of(row, &cell);
+                    let (way, weight) = (way(probability, chance), (run.flops / dearest).powf(NEAR));
+                    runs.push(Seen { skill: -run.loss.ln(), way, weight });
+                    if place < LINKED {
+                        pairs.push(Pair { way, accuracy, chance, questions: questions as f64 });
+                    }
                 }
+                seen.push(runs);
+                sizes.push((place, chance, cell.len() as f64 / of.len() as f64));
             }
-            seen.push(bucket);
         }
-        Ok(Fitted { known, members, rises: rise::fit(&seen), link: Link::fit(&pairs) })
+        let mut cells: Vec<Vec<Cell>> = known.iter().map(|_| Vec::new()).collect();
+        for ((bucket, chance, share), rise) in sizes.into_iter().zip(rise::fit(&seen)) {
+            cells[bucket].push(Cell { chance, share, rise });
+        }
+        Ok(Fitted { known, members, cells, link: Link::fit(&pairs) })
     }
 
-    /// A bucket at held-out losses that are equally likely.
+    /// A bucket at held-out losses that are equally likely. In half of the draws all cells are at the same share of their
+    /// distributions, as if what is not known of one were not known of all; in the others each is at its own.
     fn draw(&self, bucket: usize, losses: &[f64], widening: f64) -> Drawn {
-        let way = self.rises[bucket].at(losses);
-        let mut ways = way.quantiles(&shares(WAYS));
-        let middle = 0.5 * (ways[WAYS / 2 - 1] + ways[WAYS / 2]);
-        ways.iter_mut().for_each(|way| *way = middle + widening * (*way - middle));
-        let (chance, questions) = (self.known[bucket].chance, self.members[bucket].len() as f64);
-        let mut probability = Mixture::default();
-        // Between the points there is something too.
-        let apart = (ways[WAYS - 1] - ways[0]).max(1e-6) / WAYS as f64;
-        for way in &ways {
-            probability.add(1.0, chance + (1.0 - chance) * way.min(1.0), apart);
+        let cells = &self.cells[bucket];
+        let shares = shares(WAYS);
+        let (mut probability, mut accuracy) = (Vec::new(), Vec::new());
+        for loss in losses {
+            let ways: Vec<Vec<f64>> =
+                cells.iter().map(|cell| cell.rise.at(*loss).quantiles(&shares)).collect();
+            for draw in 0..2 * WAYS {
+                let (mut p, mut right) = (0.0, 0.0);
+                for (place, (Cell { chance, share, .. }, ways)) in cells.iter().zip(&ways).enumerate() {
+                    let own = if draw < WAYS { draw } else { scattered(draw, place) };
+                    p += share * (chance + (1.0 - chance) * ways[own].min(1.0));
+                    right += share * self.link.at(ways[own], *chance);
+                }
+                probability.push(p);
+                accuracy.push(right);
+            }
         }
-        Drawn { accuracy: self.link.accuracy(&ways, chance, questions), probability, way }
+        for values in [&mut probability, &mut accuracy] {
+            values.sort_by(f64::total_cmp);
+            let middle = values[values.len() / 2];
+            values
+                .iter_mut()
+                .for_each(|value| *value = (middle + widening * (*value - middle)).clamp(0.0, 1.0));
+        }
+        Drawn { probability, accuracy }
     }
+
+    /// A bucket's accuracy and mean probability.
+    fn rates(&self, bucket: usize, drawn: &Drawn) -> (Rate, Rate) {
+        let at = |values: &[f64]| -> Vec<f64> {
+            shares(WAYS).iter().map(|share| values[(share * values.len() as f64) as usize]).collect()
+        };
+        let mut probability = Mixture::default();
+        let values = at(&drawn.probability);
+        // Between the values there is something too.
+        let apart = (values[WAYS - 1] - values[0]).max(1e-6) / WAYS as f64;
+        values.iter().for_each(|value| probability.add(1.0, *value, apart));
+        let questions = self.members[bucket].len() as f64;
+        (Rate::of(&self.link.sampled(&at(&drawn.accuracy), questions)), Rate::of(&probability))
+    }
+}
+
+/// A place among [`WAYS`] that goes its own way for each cell, evenly (Kronecker's sequence of golden and other sections).
+fn scattered(draw: usize, cell: usize) -> usize {
+    let step = (0.618_033_988_749_894_9 + 0.414_213_562_373_095_1 * cell as f64).fract();
+    ((((draw * draw + draw) / 2 + 17 * cell) as f64 * step).fract() * WAYS as f64) as usize % WAYS
 }
 
 /// Runs with their answers, ready to foretell those of others.
@@ -328,7 +393,7 @@ impl Examined {
         let losses = self.foresight.quantiles(target, &shares(LOSSES))?;
         let foretold = self.fitted.known.iter().enumerate().map(|(bucket, known)| {
             let drawn = self.fitted.draw(bucket, &losses, self.widening);
-            let (accuracy, probability) = (Rate::of(&drawn.accuracy), Rate::of(&drawn.probability));
+            let (accuracy, probability) = self.fitted.rates(bucket, &drawn);
             Foretold { known: known.clone(), accuracy, probability }
         });
         Ok(foretold.collect())
@@ -356,12 +421,13 @@ fn backtest(answers: &Answers) -> Vec<Hidden> {
             for (bucket, of) in fitted.members.iter().enumerate() {
                 let mark = Mark::of(row, of);
                 let drawn = fitted.draw(bucket, &losses, 1.0);
-                let accuracy = Rate::of(&drawn.accuracy);
+                let (accuracy, _) = fitted.rates(bucket, &drawn);
                 tests.push(Hidden {
                     reach,
                     error: accuracy.rate - mark.accuracy,
                     in90: accuracy.intervals[1].holds(mark.accuracy),
-                    below: drawn.way.below(way(mark.probability, fitted.known[bucket].chance)),
+                    below: drawn.probability.partition_point(|value| *value < mark.probability) as f64
+                        / drawn.probability.len() as f64,
                 });
             }
         }

@@ -19,13 +19,13 @@ struct Point {
     variance: f64,
 }
 
-/// What runs say of a bucket.
+/// What runs say of a cell: questions of one family and level.
 #[derive(Clone, Debug)]
 pub(super) struct Rise {
     points: Vec<Point>,
 }
 
-/// A bucket as a run answered it.
+/// A cell as a run answered it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     /// `−ln` of the run's held-out loss.
@@ -45,12 +45,13 @@ fn steepness(place: usize) -> f64 {
     1.6 * FACTOR.powi(place as i32)
 }
 
-/// Where ln k lies before any question was asked, and how far from the others' mean a bucket's own may be.
+/// Where ln k lies before any question was asked, and how far from the others' mean a cell's own may be.
 const EXPONENT: (f64, f64) = (1.8, 0.6);
 const APART: f64 = 0.3;
 
-/// Values of T with their shares: most questions can be answered for nearly certain, and a bucket may hold some of another kind.
-const TOPS: [(f64, f64); 6] = [(1.0, 0.4), (0.93, 0.25), (0.85, 0.12), (0.7, 0.1), (0.5, 0.08), (0.3, 0.05)];
+/// Values of T with their shares: questions of a kind can be answered nearly for certain, sooner or later. A lower one would let a rise
+/// that has just begun pass for one that is over.
+const TOPS: [(f64, f64); 4] = [(1.0, 0.45), (0.95, 0.25), (0.88, 0.18), (0.75, 0.12)];
 
 /// `−ln L₀` is tried from so far before the worst run to so far behind the best, in such steps.
 const MIDDLES: (f64, f64, f64) = (0.5, 2.4, 0.05);
@@ -82,10 +83,10 @@ fn middle(way: f64) -> f64 {
     4.0 * way * (1.0 - way)
 }
 
-/// Fits all buckets together: how steep one rises is evidence of the others.
-pub(super) fn fit(buckets: &[Vec<Seen>]) -> Vec<Rise> {
-    let mut all: Vec<Vec<Point>> = buckets.iter().map(|runs| points(runs)).collect();
-    // For each bucket the evidence of each k.
+/// Fits all cells together: how steep one rises is evidence of the others.
+pub(super) fn fit(cells: &[Vec<Seen>]) -> Vec<Rise> {
+    let mut all: Vec<Vec<Point>> = cells.iter().map(|runs| points(runs)).collect();
+    // For each cell the evidence of each k.
     let evidence: Vec<Vec<f64>> = all
         .iter()
         .map(|points| {
@@ -95,9 +96,9 @@ pub(super) fn fit(buckets: &[Vec<Seen>]) -> Vec<Rise> {
         .collect();
     let near = |a: usize, b: usize| -0.5 * ((a as f64 - b as f64) * FACTOR.ln() / APART).powi(2);
     let prior = |k: usize| -0.5 * ((steepness(k).ln() - EXPONENT.0) / EXPONENT.1).powi(2);
-    for (bucket, points) in all.iter_mut().enumerate() {
+    for (cell, points) in all.iter_mut().enumerate() {
         let mean = |mean: usize| {
-            let others = evidence.iter().enumerate().filter(|(other, _)| *other != bucket);
+            let others = evidence.iter().enumerate().filter(|(other, _)| *other != cell);
             let said = others.map(|(_, each)| log_sum(STEEPNESS.map(|k| near(k, mean) + each[k])));
             prior(mean) + said.sum::<f64>()
         };
@@ -152,50 +153,51 @@ fn rise(k: usize, middle: f64, skill: f64) -> f64 {
 }
 
 impl Rise {
-    /// The way gone at held-out losses that are equally likely.
-    pub(super) fn at(&self, losses: &[f64]) -> Spread {
-        let mut values = Vec::with_capacity(self.points.len() * losses.len() * NORMAL.len());
+    /// The way gone at a held-out loss.
+    pub(super) fn at(&self, loss: f64) -> Spread {
+        let mut spread = Spread { bins: vec![0.0; BINS], total: 0.0 };
         for point in &self.points {
-            for loss in losses {
-                let way = point.top * rise(point.steepness, point.middle, -loss.ln());
-                let variance = point.variance * noise(way) + FLOOR * FLOOR * middle(way);
-                let deviation = TAILS * variance.sqrt();
-                values.extend(NORMAL.map(|z| (way + z * deviation, point.weight)));
-            }
+            let way = point.top * rise(point.steepness, point.middle, -loss.ln());
+            let variance = point.variance * noise(way) + FLOOR * FLOOR * middle(way);
+            let deviation = TAILS * variance.sqrt();
+            NORMAL.iter().for_each(|z| spread.add(way + z * deviation, point.weight));
         }
-        values.sort_by(|a, b| a.0.total_cmp(&b.0));
-        Spread { total: values.iter().map(|value| value.1).sum(), values }
+        spread
     }
 }
 
-/// A distribution as many weighted values, in their order.
+/// A distribution of ways as weights of equal bins.
 #[derive(Clone, Debug)]
 pub(super) struct Spread {
-    values: Vec<(f64, f64)>,
+    bins: Vec<f64>,
     total: f64,
 }
 
+/// The bins, and where they begin and end.
+const BINS: usize = 560;
+const ENDS: (f64, f64) = (-0.2, 1.2);
+
 impl Spread {
-    /// The values below which these shares lie, which rise.
-    pub(super) fn quantiles(&self, shares: &[f64]) -> Vec<f64> {
-        let (mut place, mut sum) = (0, 0.0);
-        let last = self.values.len().saturating_sub(1);
-        let quantile = |share: &f64| {
-            while place < last && sum + self.values[place].1 < share * self.total {
-                sum += self.values[place].1;
-                place += 1;
-            }
-            self.values.get(place).map_or(f64::NAN, |value| value.0)
-        };
-        shares.iter().map(quantile).collect()
+    fn add(&mut self, way: f64, weight: f64) {
+        let place = (way - ENDS.0) / (ENDS.1 - ENDS.0) * BINS as f64;
+        let bin = (place.max(0.0) as usize).min(BINS - 1);
+        self.bins[bin] += weight;
+        self.total += weight;
     }
 
-    /// The share below a value; half of those that equal it.
-    pub(super) fn below(&self, x: f64) -> f64 {
-        let share = |fits: &dyn Fn(f64) -> bool| {
-            self.values.iter().filter(|value| fits(value.0)).map(|value| value.1).sum::<f64>() / self.total
+    /// The values below which these shares lie, which rise.
+    pub(super) fn quantiles(&self, shares: &[f64]) -> Vec<f64> {
+        let (mut bin, mut sum) = (0, 0.0);
+        let quantile = |share: &f64| {
+            let wanted = share * self.total;
+            while bin + 1 < BINS && sum + self.bins[bin] < wanted {
+                sum += self.bins[bin];
+                bin += 1;
+            }
+            let inside = (wanted - sum) / self.bins[bin].max(f64::MIN_POSITIVE);
+            ENDS.0 + (ENDS.1 - ENDS.0) * (bin as f64 + inside.clamp(0.0, 1.0)) / BINS as f64
         };
-        0.5 * (share(&|value| value < x) + share(&|value| value <= x))
+        shares.iter().map(quantile).collect()
     }
 }
 
@@ -211,23 +213,25 @@ mod tests {
                 .map(|skill| Seen { skill, way: top / (1.0 + (6.0 * (middle - skill)).exp()), weight: 1.0 })
                 .collect()
         };
-        let rises = fit(&[seen(-1.1, 0.93), seen(-0.7, 1.0), seen(9.0, 1.0)]);
+        let rises = fit(&[seen(-1.1, 0.95), seen(-0.7, 1.0), seen(9.0, 1.0)]);
         let [early, late, never] = [0, 1, 2].map(|i| {
-            let spread = rises[i].at(&[(0.5f64).exp()]);
+            let spread = rises[i].at(0.5f64.exp());
             spread.quantiles(&[0.05, 0.5, 0.95])
         });
         let truth = |middle: f64, top: f64| top / (1.0 + (6.0 * (middle + 0.5f64)).exp());
-        assert!((early[1] - truth(-1.1, 0.93)).abs() < 0.02, "{early:?}");
+        assert!((early[1] - truth(-1.1, 0.95)).abs() < 0.03, "{early:?}");
         assert!((late[1] - truth(-0.7, 1.0)).abs() < 0.08, "{late:?} {}", truth(-0.7, 1.0));
         assert!(late[2] - late[0] > early[2] - early[0] && never[1] < 0.05, "{never:?}");
     }
 
     #[test]
-    fn shares_and_values_go_both_ways() {
-        let values: Vec<(f64, f64)> = (0..100).map(|i| (f64::from(i), 2.0)).collect();
-        let spread = Spread { values, total: 200.0 };
-        assert_eq!(spread.quantiles(&[0.005, 0.5, 0.999]), [0.0, 49.0, 99.0]);
-        assert!((spread.below(49.0) - 0.495).abs() < 1e-12);
-        assert_eq!((spread.below(-1.0), spread.below(100.0)), (0.0, 1.0));
+    fn shares_are_found_within_their_bins() {
+        let mut spread = Spread { bins: vec![0.0; BINS], total: 0.0 };
+        (0..1000).for_each(|i| spread.add(f64::from(i) / 1000.0, 2.0));
+        for (share, value) in [0.005, 0.5, 0.999].iter().zip(spread.quantiles(&[0.005, 0.5, 0.999])) {
+            assert!((share - value).abs() < 0.005, "{share} {value}");
+        }
+        spread.add(9.0, 1e9);
+        assert!(spread.quantiles(&[0.5])[0] <= ENDS.1);
     }
 }
