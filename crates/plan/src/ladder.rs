@@ -33,12 +33,13 @@ pub struct Design {
 
 impl Design {
     /// Two decades below `max`, three levels a decade, at a quarter to four times the compute-optimal ratio of large models
-    /// (small ones want more tokens), two seeds; heads of 16 and rows of 128 tokens, for a rung's step should have few.
+    /// (small ones want more tokens), two seeds; heads of 8, for wider ones are most of a small rung's cost, and rows of 128 tokens,
+    /// for a rung's step should have few.
     /// All of it costs less than twenty times the dearest rung.
     pub fn new(max: f64) -> Design {
         let ratios = [0.25, 0.5, 1.0, 2.0, 4.0].map(|factor| factor * TOKENS_PER_PARAMETER).into();
         let step = 10f64.cbrt();
-        Design { max, span: 100.0, step, ratios, seeds: 2, seed: first(), full: None, head_dim: 16, seq: 128 }
+        Design { max, span: 100.0, step, ratios, seeds: 2, seed: first(), full: None, head_dim: 8, seq: 128 }
     }
 
     /// Ratios and seeds of a level.
@@ -123,12 +124,13 @@ impl Design {
         Ok((rungs, notes))
     }
 
-    /// The shape of a width in this ladder's family, its depth by the rule.
+    /// The shape of a width in this ladder's family. Its depth is the rule's, but at least four: with two layers a model of
+    /// equal size is 3 % worse, so that a ladder of two would know nothing of a target of four.
     pub(crate) fn shape(&self, width: usize, vocab: usize) -> Shape {
         // One head alone learns to look back in some seeds and not in others.
         let heads = (width / self.head_dim.max(1)).max(2);
         let ffn = (width * 8).div_ceil(3).next_multiple_of(16);
-        let layers = depth(width).round() as usize;
+        let layers = (depth(width).round() as usize).max(4);
         let Design { head_dim, seq, .. } = *self;
         Shape { width, layers, heads, kv_heads: heads, head_dim, ffn, seq, vocab, tied: false }
     }
@@ -185,7 +187,7 @@ mod tests {
         let sizes: std::collections::BTreeSet<_> = rungs.iter().map(|rung| rung.shape.parameters()).collect();
         assert!(sizes.len() >= 5, "{sizes:?} {notes:?}");
         for rung in &rungs {
-            assert_eq!(rung.shape.head_dim, 16);
+            assert_eq!((rung.shape.head_dim, rung.shape.layers), (8, 4));
             assert!((rung.shape.parameters() as f64 * 2.5..).contains(&rung.tokens), "{rung:?}");
         }
         assert!(

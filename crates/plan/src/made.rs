@@ -350,6 +350,7 @@ fn configuration(request: &Request<'_>, candidate: &Candidate) -> Result<TrainCo
     config.checkpoints.keep = 2;
     config.samples = Samples { prompts: PROMPTS.map(String::from).to_vec(), tokens: 40 };
     config.data = corpus.data.clone();
+    config.model.rope_theta = rules::rope_theta(shape.seq);
     config.model.bos_token_id = corpus.eos;
     config.model.eos_token_id = corpus.eos;
     config.origin.budget = request.budget.to_string();

@@ -74,7 +74,8 @@ pub struct OptimiserConfig {
     pub matrices: String,
     /// Decay of AdamW's first moment.
     pub beta1: f32,
-    /// Decay of AdamW's second moment.
+    /// Decay of AdamW's second moment. With few tokens a step it must forget slowly (Marek et al., arXiv:2507.07101):
+    /// at 128 to 256, losses are 0.3 to 0.8 % lower with 0.99 than with 0.95.
     pub beta2: f32,
     /// AdamW's epsilon.
     pub epsilon: f32,
@@ -96,7 +97,7 @@ impl Default for OptimiserConfig {
             parametrisation: Parametrisation::Transfer,
             matrices: "adamw".into(),
             beta1: 0.9,
-            beta2: 0.95,
+            beta2: 0.99,
             epsilon: 1e-8,
             momentum: 0.95,
             decay: 0.1,
