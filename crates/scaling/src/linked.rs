@@ -28,8 +28,13 @@ const NEAR: f64 = 0.8;
 /// Relative deviation of a run's text from the line, and the runs' worth of evidence for it, before any are seen.
 const NOISE: (f64, f64) = (0.01, 2.0);
 
-/// Relative error of the line itself an e-fold of the held-out loss beyond the best of the runs.
-const BENT: f64 = 0.12;
+/// Beyond the best of the runs a text is taken to follow the held-out loss half-way between as steeply as it did and in
+/// proportion: a steep fall is that of small models which are past the first of what they learn.
+const PROPORTION: f64 = 0.5;
+
+/// Relative error of that an e-fold of the held-out loss beyond the best run: at least so much, and this share of how far the slope is
+/// from one.
+const BENT: (f64, f64) = (0.12, 0.25);
 
 /// Relative error of either way that back-tests are taken to have shown before there are any, and as how many.
 const ERROR: (f64, f64) = (0.03, 2.0);
@@ -127,8 +132,10 @@ impl Line {
         let point = |loss: &f64| {
             let x = loss.ln() - self.centre;
             let (noise, level, slope) = self.variance;
-            let bent = BENT * (self.least - loss.ln()).max(0.0);
-            (self.a + self.b * x, (noise + level + slope * x * x + bent * bent).sqrt())
+            let beyond = (self.least - loss.ln()).max(0.0);
+            let bent = BENT.0.max(BENT.1 * (self.b - 1.0).abs()) * beyond;
+            let straightened = PROPORTION * (self.b - 1.0) * beyond;
+            (self.a + self.b * x + straightened, (noise + level + slope * x * x + bent * bent).sqrt())
         };
         losses.iter().map(point).collect()
     }

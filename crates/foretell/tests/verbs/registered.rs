@@ -81,7 +81,7 @@ fn a_ladders_next_run_is_foretold_trained_killed_gone_on_with_and_verified() {
     assert_eq!((&answer["id"], &run["seed"], &run["threads"]), (&1.into(), &5.into(), &2.into()));
     // The FLOP are met, to a step.
     assert!((number(&run["flops"]) / 1e11 - 1.0).abs() < 0.02, "{run}");
-    assert_eq!(run["shape"]["head_dim"], 16);
+    assert_eq!(run["shape"]["head_dim"], 8);
     assert!((1.5..3.0).contains(&number(&answer["compute_ratio"])), "{answer:?}");
     assert!(number(&run["seconds"]["total"]) > 0.0 && number(&run["disk_bytes"]) > 0.0);
     let words = &answer["bits_per_word"];
