@@ -1,8 +1,8 @@
 //! Questions instead of losses: how many of them a run to come will answer.
 //!
 //! Runs answer the same questions, each with the probability of the right choice. Questions are put into buckets from easy to hard
-//! ([`buckets`]). The mean probability of questions of a kind rises as the held-out loss falls ([`rise`]), whose forecast is better supported than
-//! anything else's, and accuracy follows from it by a curve that all kinds share ([`link`]). What is not known of any of these,
+//! (`buckets`). The mean probability of questions of a kind rises as the held-out loss falls (`rise`), whose forecast is better supported than
+//! anything else's, and accuracy follows from it by a curve that all kinds share (`link`). What is not known of any of these,
 //! the scatter of a bucket's questions, and how far off the same runs were about one another make the interval.
 //!
 //! The capability law of the GPT-4 report (SCL-5) stands beside it for each bucket: it has no plateau.
