@@ -11,7 +11,7 @@ use engine::update::{Optimiser, Settings};
 use kernels::Isa;
 use model::Config;
 use model::gguf::Gguf;
-use model::parametrisation::{Choice, table};
+use model::parametrisation::{Choice, Parametrisation, table};
 use safetensors::{Dtype, SafeTensors};
 use std::path::PathBuf;
 
@@ -124,7 +124,9 @@ fn ten_steps_of_adamw_agree() {
         let device = device(Isa::best(), 2);
         let before: Vec<Vec<f32>> =
             config.shapes().iter().map(|(parameter, _)| params.get(parameter).unwrap()).collect();
-        let rules: Vec<_> = table(&config, &Choice::default()).into_iter().map(|p| p.rule).collect();
+        // The peer's optimiser has one rate for all.
+        let choice = Choice { parametrisation: Parametrisation::Standard, ..Choice::default() };
+        let rules: Vec<_> = table(&config, &choice).into_iter().map(|p| p.rule).collect();
         let settings = Settings { beta1: 0.9, beta2: 0.95, momentum: 0.0 };
         let mut optimiser = Optimiser::new(device.cpu(), params.layout(), &rules, settings).unwrap();
         let mut trainer = Trainer::new(&device, &params, &config, 1, LENGTH, true);

@@ -17,6 +17,7 @@ const VERBS: [&str; 23] = [
     "ladder",
     "ladder run",
     "ladder fit",
+    "transfer",
     "predict",
     "verify",
     "report",

@@ -24,8 +24,8 @@ fn a_run_leaves_what_it_says_and_tells_it_as_json() {
     assert_eq!(summary["run"], run.to_str().unwrap());
     let loss = |line: &serde_json::Map<String, serde_json::Value>, name: &str| line[name].as_f64().unwrap();
     let first = lines.iter().find(|l| l.contains_key("train/loss")).unwrap();
-    // A fresh model knows nothing: the logarithm of the vocabulary, about.
-    assert!((loss(first, "train/loss") - f64::ln(300.0)).abs() < 0.3, "{first:?}");
+    // A fresh model knows nothing; a narrow one with tied embeddings is also sure of it.
+    assert!(loss(first, "train/loss") > f64::ln(300.0) - 0.3, "{first:?}");
     assert!(loss(&summary, "loss") < loss(first, "train/loss") - 0.2, "{summary:?}");
 
     // What was printed is what was recorded.
