@@ -2,7 +2,7 @@
 
 use crate::common::{end, foretell, ok, refused};
 
-const VERBS: [&str; 23] = [
+const VERBS: [&str; 24] = [
     "quickstart",
     "data",
     "data build",
