@@ -38,11 +38,16 @@ pub struct BackTest {
 
 /// Back-tests of a family of runs; none where too few would be left.
 pub fn backtest(runs: &[Run]) -> Vec<BackTest> {
+    hiding(runs, HIDDEN)
+}
+
+/// The same with so many hidden runs a reach, from the dearest on.
+pub fn hiding(runs: &[Run], most: usize) -> Vec<BackTest> {
     let mut dearest: Vec<&Run> = runs.iter().collect();
     dearest.sort_by(|a, b| b.flops.total_cmp(&a.flops));
     let mut tests = Vec::new();
     for reach in REACHES {
-        for hidden in dearest.iter().take(HIDDEN) {
+        for hidden in dearest.iter().take(most) {
             let known: Vec<Run> =
                 runs.iter().filter(|run| run.flops <= hidden.flops / reach * (1.0 + 1e-6)).copied().collect();
             let Ok(foresight) = Foresight::new(&known) else { continue };

@@ -1,6 +1,7 @@
 //! One file a verb: options, and what they do.
 
 pub mod bench;
+pub mod bench_evidence;
 pub mod bench_predict;
 pub mod completions;
 pub mod data;

@@ -11,7 +11,7 @@ use scaling::LEVELS;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Options of `verify`.
 #[derive(clap::Args, Debug)]
@@ -37,25 +37,36 @@ pub struct Options {
 
 /// A prediction and its outcome.
 #[derive(Debug, Serialize)]
-struct Verified {
-    id: u64,
-    compute_ratio: f64,
-    predicted: f64,
-    observed: f64,
+pub struct Verified {
+    /// The prediction's number.
+    pub id: u64,
+    /// N and D.
+    pub target: scaling::Target,
+    /// The target's FLOP over those of the dearest run.
+    pub compute_ratio: f64,
+    /// The median.
+    pub predicted: f64,
+    /// What was reached.
+    pub observed: f64,
     /// `predicted / observed − 1`.
-    error: f64,
-    in80: bool,
-    in90: bool,
-    in95: bool,
+    pub error: f64,
+    /// Whether the interval held it, at 80 %.
+    pub in80: bool,
+    /// At 90 %.
+    pub in90: bool,
+    /// At 95 %.
+    pub in95: bool,
+    /// Lower and upper end at 90 %.
+    pub interval90: (f64, f64),
     /// Of our own runs: foretold over actual seconds, less one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    seconds_error: Option<f64>,
+    pub seconds_error: Option<f64>,
     /// Of our own runs: foretold over actual bytes of memory, less one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    memory_error: Option<f64>,
+    pub memory_error: Option<f64>,
     /// Further sets that were foretold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    sets: Vec<Judged>,
+    pub sets: Vec<Judged>,
 }
 
 /// How often intervals held, over all outcomes.
@@ -115,11 +126,11 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         );
     }
     // An outcome that does not hold is none to add behind.
-    verified(&entries, options)?;
+    verified(&entries, &options.registry)?;
     if let Some(id) = options.id {
         entries.extend(outcome(options, id, &registry, &entries)?);
     }
-    let verified = verified(&entries, options)?;
+    let verified = verified(&entries, &options.registry)?;
     let shown = verified.iter().filter(|one| options.id.is_none_or(|id| id == one.id));
     for one in shown {
         output::either(common, one, || line(one))?;
@@ -221,7 +232,8 @@ fn of(entry: &Entry) -> Option<u64> {
     (entry.kind == "outcome").then(|| entry.body.get("of")?.as_u64()).flatten()
 }
 
-fn known(entries: &[Entry], id: u64) -> bool {
+/// Whether a prediction has its outcome.
+pub fn known(entries: &[Entry], id: u64) -> bool {
     entries.iter().any(|entry| of(entry) == Some(id))
 }
 
@@ -234,10 +246,10 @@ fn once(entries: &[Entry], id: u64) -> Result<(), Failure> {
 }
 
 /// All outcomes, judged anew: an outcome's own verdict is not taken on trust.
-fn verified(entries: &[Entry], options: &Options) -> Result<Vec<Verified>, Failure> {
+pub fn verified(entries: &[Entry], registry: &Path) -> Result<Vec<Verified>, Failure> {
     let mut found = BTreeMap::new();
     for outcome in entries.iter().filter(|entry| entry.kind == "outcome") {
-        let wrong = |what: String| anyhow!("{}: entry {} {what}", options.registry.display(), outcome.id);
+        let wrong = |what: String| anyhow!("{}: entry {} {what}", registry.display(), outcome.id);
         let prediction = of(outcome)
             .and_then(|id| entries.iter().find(|entry| entry.id == id && entry.kind == "prediction"))
             .ok_or_else(|| wrong("is of no prediction".into()))?;
@@ -292,9 +304,14 @@ fn judge(prediction: &Entry, observed: f64) -> Result<Verified, Failure> {
         Ok((low..=high).contains(&observed))
     };
     let [level80, level90, level95] = LEVELS;
+    let interval90 = (field(prediction, "lo90")?, field(prediction, "hi90")?);
     let predicted = field(prediction, "loss")?;
+    let target = prediction.body.get("target").cloned().unwrap_or_default();
+    let target = serde_json::from_value(target)
+        .map_err(|error| anyhow!("entry {}: target: {error}", prediction.id))?;
     Ok(Verified {
         id: prediction.id,
+        target,
         compute_ratio: field(prediction, "compute_ratio")?,
         predicted,
         observed,
@@ -302,6 +319,7 @@ fn judge(prediction: &Entry, observed: f64) -> Result<Verified, Failure> {
         in80: holds(level80)?,
         in90: holds(level90)?,
         in95: holds(level95)?,
+        interval90,
         seconds_error: None,
         memory_error: None,
         sets: Vec::new(),

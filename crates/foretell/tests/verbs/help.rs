@@ -2,7 +2,7 @@
 
 use crate::common::{end, foretell, ok, refused};
 
-const VERBS: [&str; 24] = [
+const VERBS: [&str; 25] = [
     "quickstart",
     "data",
     "data build",
@@ -25,6 +25,7 @@ const VERBS: [&str; 24] = [
     "bench step",
     "bench race",
     "bench predict",
+    "bench evidence",
     "completions",
     "bench",
 ];

@@ -6,6 +6,7 @@ mod common;
 
 mod bench;
 mod data;
+mod evidence;
 mod export;
 mod foretold_sets;
 mod help;
