@@ -85,12 +85,6 @@ impl Mixture {
             Interval { level, low: self.quantile(tail), high: self.quantile(1.0 - tail) }
         })
     }
-
-    /// Forgets parts that weigh less than a share of all.
-    pub(crate) fn prune(&mut self, share: f64) {
-        let least = share * self.parts.iter().map(|part| part.0).sum::<f64>();
-        self.parts.retain(|part| part.0 > least);
-    }
 }
 
 /// The standard normal distribution function.

@@ -20,8 +20,6 @@ pub(crate) struct Solution {
     pub(crate) coefficients: [f64; COLUMNS],
     /// Weighted sum of squared residuals.
     pub(crate) residual: f64,
-    /// Inverse of the Gram matrix of the columns that are used; zero elsewhere.
-    inverse: [[f64; COLUMNS]; COLUMNS],
 }
 
 /// Added to the diagonal, as a share of the largest entry: columns that are one and the same (a single size,
@@ -42,24 +40,10 @@ impl Normal {
 
     /// Minimises over the given sets of columns, each a mask of bits.
     pub(crate) fn solve(&self, sets: &[u8]) -> Solution {
-        let nothing = Solution {
-            coefficients: [0.0; COLUMNS],
-            residual: self.square,
-            inverse: [[0.0; COLUMNS]; COLUMNS],
-        };
+        let nothing = Solution { coefficients: [0.0; COLUMNS], residual: self.square };
         sets.iter()
             .filter_map(|&set| self.with(set))
             .fold(nothing, |best, new| if new.residual < best.residual { new } else { best })
-    }
-
-    /// Logarithm of the Gram matrix's determinant for coefficients in a unit of theirs. Columns that are
-    /// nearly one and the same count as told apart by a millionth.
-    pub(crate) fn log_determinant(&self, unit: f64) -> f64 {
-        let largest = (0..COLUMNS).map(|i| self.gram[i][i]).fold(0.0, f64::max);
-        let [[a, b, c], [_, d, e], [_, _, f]] = self.gram;
-        let [a, d, f] = [a, d, f].map(|entry| entry + 1e-6 * largest);
-        let determinant = a * (d * f - e * e) - b * (b * f - c * e) + c * (b * e - c * d);
-        determinant.max(f64::MIN_POSITIVE).ln() + 2.0 * COLUMNS as f64 * unit.ln()
     }
 
     /// The unconstrained optimum on some columns, if it is non-negative.
@@ -94,14 +78,9 @@ impl Normal {
                 }
             }
         }
-        let mut solution = Solution {
-            coefficients: [0.0; COLUMNS],
-            residual: self.square,
-            inverse: [[0.0; COLUMNS]; COLUMNS],
-        };
+        let mut solution = Solution { coefficients: [0.0; COLUMNS], residual: self.square };
         for (a, &i) in columns.iter().enumerate() {
             for (b, &j) in columns.iter().enumerate() {
-                solution.inverse[i][j] = right[a][b];
                 solution.coefficients[i] += right[a][b] * self.moment[j];
             }
             if solution.coefficients[i] < 0.0 {
@@ -118,15 +97,6 @@ impl Solution {
     /// The fitted value at a row.
     pub(crate) fn at(&self, row: [f64; COLUMNS]) -> f64 {
         (0..COLUMNS).map(|i| self.coefficients[i] * row[i]).sum()
-    }
-
-    /// Variance of the fitted value for residuals of variance one.
-    pub(crate) fn variance(&self, row: [f64; COLUMNS]) -> f64 {
-        let sum: f64 = (0..COLUMNS)
-            .flat_map(|i| (0..COLUMNS).map(move |j| (i, j)))
-            .map(|(i, j)| row[i] * self.inverse[i][j] * row[j])
-            .sum();
-        sum.max(0.0)
     }
 }
 
@@ -157,20 +127,5 @@ mod tests {
         let solution = normal(&rows).solve(&[0b011, 0b001, 0b010]);
         assert_eq!(solution.coefficients[1], 0.0);
         assert!((solution.coefficients[0] - 3.0).abs() < 1e-9, "{solution:?}");
-    }
-
-    #[test]
-    fn the_determinant_of_orthogonal_columns_is_their_product() {
-        let rows = [([2.0, 0.0, 0.0], 1.0), ([0.0, 3.0, 0.0], 1.0), ([0.0, 0.0, 0.5], 1.0)];
-        let found = normal(&rows).log_determinant(1.0);
-        assert!((found - 9f64.ln()).abs() < 1e-4, "{found}");
-        assert!((normal(&rows).log_determinant(2.0) - found - 6.0 * 2f64.ln()).abs() < 1e-9);
-    }
-
-    #[test]
-    fn the_variance_of_a_mean_is_one_over_n() {
-        let rows: Vec<_> = [1.0, 2.0, 3.0, 4.0].map(|y: f64| ([1.0, 0.0, 0.0], y)).into();
-        let solution = normal(&rows).solve(&[0b001]);
-        assert!((solution.variance([1.0, 0.0, 0.0]) - 0.25).abs() < 1e-9);
     }
 }

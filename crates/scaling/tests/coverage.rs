@@ -25,7 +25,8 @@ struct Outcome {
 }
 
 /// A ladder of 18 runs over two decades and more, its law drawn from a wider range than the prior's, seeds
-/// differing by 0.2 to 1 %, and a target 10 to 1,000 times dearer.
+/// differing by 0.2 to 1 %, and a target 10 to 1,000 times dearer. The dearest rung takes 1e19 FLOP, where half of
+/// the loss is expected to be irreducible: what is drawn is 0.2 to 0.75.
 fn ladder(number: u64) -> Outcome {
     let mut random = Random(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     for _ in 0..8 {
@@ -33,7 +34,7 @@ fn ladder(number: u64) -> Outcome {
     }
     let (alpha, beta) = (random.uniform(0.2, 0.5), random.uniform(0.2, 0.5));
     let share = random.uniform(0.2, 0.75);
-    let (n0, d0) = (1e5, 2e6);
+    let (n0, d0) = (5e6, 1e8);
     let (a, b) = (random.uniform(0.5, 2.0), random.uniform(0.5, 2.0));
     let e = share * (a + b) / (1.0 - share);
     let noise = random.uniform(0.002, 0.01);
@@ -80,6 +81,6 @@ fn intervals_hold_as_often_as_they_say_on_a_thousand_ladders() {
     for (share, (low, high)) in shares.into_iter().zip([(0.76, 0.93), (0.86, 0.97), (0.92, 0.99)]) {
         assert!((low..high).contains(&share), "{shares:?}");
     }
-    assert!(median < 0.02, "{median}");
+    assert!(median < 0.025, "{median}");
     assert!(outcomes.iter().all(|outcome| !outcome.refused), "a sound ladder was refused");
 }
