@@ -117,4 +117,5 @@ def main():
     out.write_text(draw(losses, bits))
 
 
-main()
+if __name__ == "__main__":
+    main()

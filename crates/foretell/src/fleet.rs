@@ -35,12 +35,12 @@ pub struct Fleet<'a> {
     pub weights: bool,
 }
 
-/// A run of a fleet.
+/// A run of a fleet. Where its plan says that it branches off another, that one is done before it.
 #[derive(Clone, Debug)]
 pub struct Member {
     /// Its folder.
     pub name: String,
-    /// What it costs.
+    /// What it costs, without the steps that another of them takes for it.
     pub flops: f64,
 }
 
@@ -80,13 +80,14 @@ pub fn plan_file(folder: &Path, name: &str) -> PathBuf {
 }
 
 impl Fleet<'_> {
-    /// Runs what is not done, in the order given.
-    pub fn run(&self, members: &[Member], common: &Common) -> Result<Ended, Failure> {
+    /// Runs what is not done, in the order given; what stands in one chain, one after the other.
+    pub fn run(&self, chains: &[Vec<Member>], common: &Common) -> Result<Ended, Failure> {
         let stop = signals::stop()?;
         let failed = AtomicBool::new(false);
         let next = AtomicUsize::new(0);
-        let total: f64 = members.iter().map(|member| member.flops).sum();
-        let workers = machine::threads(common)?.min(members.len().max(1));
+        let total: f64 = chains.iter().flatten().map(|member| member.flops).sum();
+        let count = chains.iter().flatten().count();
+        let workers = machine::threads(common)?.min(chains.len().max(1));
         let peak = plan::peak(&machine::device_of(common, 1)?, Duration::from_millis(8));
         let (tell, told) = mpsc::channel();
         // Thousandths, for a bar counts in whole units.
@@ -98,13 +99,19 @@ impl Fleet<'_> {
                 let (tell, next, failed, stop) = (tell.clone(), &next, &failed, &stop);
                 scope.spawn(move || {
                     let stopping = || signals::stopping(stop) || failed.load(Ordering::Relaxed);
-                    let following = || members.get(next.fetch_add(1, Ordering::Relaxed));
-                    while let Some(member) = following().filter(|_| !stopping()) {
-                        let fate = self.run_one(member, common, peak, &stopping, &tell);
-                        if fate.is_err() {
-                            failed.store(true, Ordering::Relaxed);
+                    let following = || chains.get(next.fetch_add(1, Ordering::Relaxed));
+                    while let Some(chain) = following().filter(|_| !stopping()) {
+                        for member in chain {
+                            let fate = self.run_one(member, common, peak, &stopping, &tell);
+                            if fate.is_err() {
+                                failed.store(true, Ordering::Relaxed);
+                            }
+                            let done = matches!(fate, Ok(Fate::Done));
+                            let _ = tell.send(Told::Ended(member.name.clone(), fate));
+                            if !done {
+                                break;
+                            }
                         }
-                        let _ = tell.send(Told::Ended(member.name.clone(), fate));
                     }
                 });
             }
@@ -123,7 +130,7 @@ impl Fleet<'_> {
                     }
                 }
                 progress.show((1000.0 * spent / total) as u64, || {
-                    format!("‰ of the FLOP, {done} of {} runs", members.len())
+                    format!("‰ of the FLOP, {done} of {count} runs")
                 });
             }
         });
@@ -164,8 +171,16 @@ impl Fleet<'_> {
             spent(member.flops);
             return Ok(Fate::Done);
         }
+        let mut begun = 0.0;
+        if let Some(branch) = &config.origin.branch {
+            if writer.run().latest()?.0.is_none() {
+                let shorter = record::Run::open(&run_folder(self.folder, &branch.run))?;
+                train::branch(&shorter, &writer, self.dataset.tokenizer())?;
+            }
+            begun = train::step_flops(&config)? * branch.step as f64;
+        }
         let device = machine::device_of(common, 1)?;
-        let mut teller = Teller { tell, flops: 0.0, sets: self.sets, config: &config, device: &device };
+        let mut teller = Teller { tell, flops: begun, sets: self.sets, config: &config, device: &device };
         let devices = std::slice::from_ref(&device);
         let (dataset, writer) = (self.dataset, &writer);
         let session = Session { config: &config, dataset, writer, devices, peak, initial: None, stop };

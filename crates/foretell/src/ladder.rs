@@ -15,7 +15,7 @@ use record::Run as RunFolder;
 use scaling::Run;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use train::FurtherSet;
+use train::{Branch, FurtherSet};
 
 /// `ladder.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,6 +58,26 @@ pub struct RungPlan {
     pub seconds: f64,
     /// Of its weights and its order of the data.
     pub seed: u64,
+    /// The rung whose first steps are this one's, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<Branch>,
+}
+
+impl RungPlan {
+    /// Share of its steps that it takes itself.
+    fn own(&self) -> f64 {
+        self.branch.as_ref().map_or(1.0, |branch| 1.0 - branch.step as f64 / self.steps as f64)
+    }
+
+    /// FLOP of the steps that it takes itself.
+    pub fn own_flops(&self) -> f64 {
+        self.own() * self.flops
+    }
+
+    /// Seconds of them.
+    pub fn own_seconds(&self) -> f64 {
+        self.own() * self.seconds
+    }
 }
 
 /// A finished rung.
@@ -69,6 +89,8 @@ pub struct Finished {
     pub seed: u64,
     /// Held-out bits a byte against N, D and C.
     pub run: Run,
+    /// FLOP of the steps that it took itself.
+    pub own_flops: f64,
     /// Held-out bits a word.
     pub bits_per_word: f64,
     /// Hash of its metrics.
@@ -92,6 +114,23 @@ impl Ladder {
         Ok(toml::from_str(&text).map_err(|e| anyhow!("{}: {}", file.display(), e.to_string().trim_end()))?)
     }
 
+    /// The rungs, each behind the one that it branches off; the cheapest chain first.
+    pub fn chains(&self) -> Vec<Vec<&RungPlan>> {
+        let mut chains: Vec<Vec<&RungPlan>> = Vec::new();
+        for rung in &self.rungs {
+            let trunk = rung.branch.as_ref().and_then(|branch| {
+                chains.iter_mut().find(|chain| chain.last().is_some_and(|last| last.name == branch.run))
+            });
+            match trunk {
+                Some(chain) => chain.push(rung),
+                None => chains.push(vec![rung]),
+            }
+        }
+        let cost = |chain: &Vec<&RungPlan>| chain.iter().map(|rung| rung.own_flops()).sum::<f64>();
+        chains.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
+        chains
+    }
+
     /// What the finished rungs reached, and the names of the others.
     pub fn finished(&self, path: &Path) -> Result<(Vec<Finished>, Vec<String>), Failure> {
         let (mut finished, mut others) = (Vec::new(), Vec::new());
@@ -110,6 +149,7 @@ impl Ladder {
                 name: rung.name.clone(),
                 seed: rung.seed,
                 run,
+                own_flops: rung.own_flops(),
                 bits_per_word: reached.bits_per_word,
                 hash: reached.hash,
             });

@@ -1,7 +1,7 @@
 //! The design of a ladder: small runs, geometric in compute, at several ratios of tokens to parameters,
 //! the cheap ones with several seeds.
 
-use crate::rules::TOKENS_PER_PARAMETER;
+use crate::rules::{self, TOKENS_PER_PARAMETER};
 use crate::{Budget, Error, Result, Settings, Shape, depth};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub struct Design {
     /// FLOP beyond which a level has one seed and the two middle ratios only; `None`: all levels are full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub full: Option<f64>,
+    /// Whether rungs of one shape and seed share their steps before the decay.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub branches: bool,
     /// Size of a head, the same on all rungs.
     pub head_dim: usize,
     /// Tokens a row.
@@ -39,7 +42,18 @@ impl Design {
     pub fn new(max: f64) -> Design {
         let ratios = [0.25, 0.5, 1.0, 2.0, 4.0].map(|factor| factor * TOKENS_PER_PARAMETER).into();
         let step = 10f64.cbrt();
-        Design { max, span: 100.0, step, ratios, seeds: 2, seed: first(), full: None, head_dim: 8, seq: 128 }
+        Design {
+            max,
+            span: 100.0,
+            step,
+            ratios,
+            seeds: 2,
+            seed: first(),
+            full: None,
+            branches: false,
+            head_dim: 8,
+            seq: 128,
+        }
     }
 
     /// Ratios and seeds of a level.
@@ -112,10 +126,18 @@ impl Design {
                     let name = format!("{}x{}-{:.0}k-s{seed}", shape.width, shape.layers, tokens / 1e3);
                     // Neighbouring ratios can fall on one shape only if they are very near.
                     if rungs.iter().all(|rung| rung.name != name) {
-                        rungs.push(Rung { name, shape, tokens, seed });
+                        rungs.push(Rung { name, shape, tokens, seed, trunk: None });
                     }
                 }
             }
+        }
+        if self.branches {
+            let trunk = |rung: &Rung| {
+                let same = rungs.iter().filter(|other| (other.shape, other.seed) == (rung.shape, rung.seed));
+                same.fold(Trunk::of(rung.tokens), |trunk, other| trunk.with(other.tokens))
+            };
+            let trunks: Vec<Trunk> = rungs.iter().map(trunk).collect();
+            rungs.iter_mut().zip(trunks).for_each(|(rung, trunk)| rung.trunk = Some(trunk));
         }
         if rungs.len() < 6 {
             let reason = format!("only {} rungs fit; a higher --max has more", rungs.len());
@@ -155,6 +177,41 @@ pub struct Rung {
     pub tokens: f64,
     /// Of its weights and of its order of the data.
     pub seed: u64,
+    /// What it shares its steps before the decay with, if it is one of several.
+    pub trunk: Option<Trunk>,
+}
+
+/// Tokens of the shortest and the longest run that share their steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trunk {
+    shortest: f64,
+    longest: f64,
+}
+
+impl Trunk {
+    /// Of one run.
+    pub fn of(tokens: f64) -> Trunk {
+        Trunk { shortest: tokens, longest: tokens }
+    }
+
+    fn with(self, tokens: f64) -> Trunk {
+        Trunk { shortest: self.shortest.min(tokens), longest: self.longest.max(tokens) }
+    }
+
+    /// What the rules make of the tokens, for all of them: of those in the middle, so that none is far from its own;
+    /// but the warm-up must be over well before the shortest decays.
+    fn settings(&self, seq: usize) -> Settings {
+        let middle = (self.shortest * self.longest).sqrt();
+        let rows = rules::rows(middle, seq);
+        let step = (rows * seq) as f64;
+        let steps = |tokens: f64| (tokens / step).max(1.0) as u64;
+        Settings {
+            rows: Some(rows),
+            learning_rate: Some(rules::learning_rate(middle, step)),
+            warmup_steps: Some(rules::warmup_steps(steps(middle)).min(steps(self.shortest).div_ceil(10))),
+            ..Settings::default()
+        }
+    }
 }
 
 impl Rung {
@@ -165,7 +222,9 @@ impl Rung {
 
     /// What a plan fixes for it: its shape, and one evaluation, at the end.
     pub fn settings(&self) -> Settings {
-        Settings { evals: Some(1), ..self.shape.settings() }
+        let Settings { rows, learning_rate, warmup_steps, .. } =
+            self.trunk.map_or(Settings::default(), |trunk| trunk.settings(self.shape.seq));
+        Settings { evals: Some(1), rows, learning_rate, warmup_steps, ..self.shape.settings() }
     }
 }
 
@@ -215,6 +274,28 @@ mod tests {
         assert!(others.iter().all(|rung| (11..=12).contains(&rung.seed)) && others.len() == rungs.len());
         let together = rungs.iter().map(cost).sum::<f64>();
         assert!(together < 5.5e12, "{together}");
+    }
+
+    #[test]
+    fn branches_share_what_their_middle_asks_for() {
+        let (plain, _) = Design::new(1e11).rungs(259).unwrap();
+        let (rungs, _) = Design { branches: true, ..Design::new(1e11) }.rungs(259).unwrap();
+        assert_eq!(rungs.len(), plain.len());
+        for rung in &rungs {
+            let mine = rungs.iter().filter(|other| (other.shape, other.seed) == (rung.shape, rung.seed));
+            let tokens: Vec<f64> = mine.clone().map(|other| other.tokens).collect();
+            let settings = rung.settings();
+            assert!(mine.clone().all(|other| other.settings() == settings));
+            let (rows, warm_up) = (settings.rows.unwrap(), settings.warmup_steps.unwrap());
+            let own: Vec<usize> = tokens.iter().map(|tokens| rules::rows(*tokens, rung.shape.seq)).collect();
+            assert!(
+                (*own.iter().min().unwrap()..=*own.iter().max().unwrap()).contains(&rows),
+                "{own:?} {rows}"
+            );
+            let steps = tokens.iter().copied().fold(f64::INFINITY, f64::min) / (rows * rung.shape.seq) as f64;
+            assert!(warm_up as f64 <= steps / 10.0 + 1.0, "{steps} {warm_up}");
+        }
+        assert!(plain.iter().all(|rung| rung.settings().rows.is_none()));
     }
 
     #[test]

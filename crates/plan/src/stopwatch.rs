@@ -33,7 +33,7 @@ pub fn step_config(shape: &Shape, rows: usize, micro_rows: usize) -> Result<Trai
         },
         optimiser: Default::default(),
         evaluation: Evaluation { tokens: 0, every: 0, sets: Vec::new() },
-        checkpoints: Checkpoints { every: 0, keep: 1 },
+        checkpoints: Checkpoints { every: 0, keep: 1, branch: false },
         samples: Default::default(),
         data: DataConfig { path: "none".into(), hash: String::new(), eval_hash: String::new() },
         machine: Default::default(),

@@ -1,6 +1,6 @@
 //! The run above a ladder: of the ladder's family, so that it is one more rung, only dearer.
 
-use crate::ladder::{Design, Rung};
+use crate::ladder::{Design, Rung, Trunk};
 use crate::{Error, Result, Shape};
 
 /// How many times smaller or larger than wanted the nearest shape may be.
@@ -11,7 +11,7 @@ impl Design {
     pub fn sized(&self, vocab: usize, parameters: f64, tokens: f64, seed: u64) -> Result<Rung> {
         let shape = self.nearest(vocab, |shape| shape.parameters() as f64 / parameters)?;
         match shape {
-            (shape, off) if off < OFF => Ok(rung(shape, tokens, seed)),
+            (shape, off) if off < OFF => Ok(self.rung(shape, tokens, seed)),
             (shape, _) => Err(Error::Infeasible {
                 budget: format!("N={parameters:e}"),
                 reason: format!("the nearest shape of the ladder's family has N = {}", shape.parameters()),
@@ -25,7 +25,7 @@ impl Design {
         let tokens = |shape: &Shape| flops / shape.flops_per_token();
         let (shape, off) = self.nearest(vocab, |shape| tokens(shape) / shape.parameters() as f64 / ratio)?;
         if off < 2.0 * OFF && tokens(&shape) >= shape.seq as f64 {
-            return Ok(rung(shape, tokens(&shape), seed));
+            return Ok(self.rung(shape, tokens(&shape), seed));
         }
         let reason = format!(
             "the nearest shape of the ladder's family, N = {}, would have {:.3} tokens a parameter, where {ratio:.3} are wanted",
@@ -55,10 +55,11 @@ impl Design {
         })?;
         Ok((shape, off.exp()))
     }
-}
 
-fn rung(shape: Shape, tokens: f64, seed: u64) -> Rung {
-    Rung { name: format!("{}x{}-s{seed}", shape.width, shape.layers), shape, tokens, seed }
+    fn rung(&self, shape: Shape, tokens: f64, seed: u64) -> Rung {
+        let name = format!("{}x{}-s{seed}", shape.width, shape.layers);
+        Rung { name, shape, tokens, seed, trunk: self.branches.then(|| Trunk::of(tokens)) }
+    }
 }
 
 #[cfg(test)]

@@ -85,6 +85,12 @@ impl Run {
         }
     }
 
+    /// The checkpoint of a step, if its files are as they were written.
+    pub fn checkpoint(&self, step: u64) -> Result<Checkpoint> {
+        let checkpoint = Checkpoint { step, path: checkpoint::path(&self.checkpoints(), step) };
+        checkpoint.verify().map(|_| checkpoint)
+    }
+
     /// The latest checkpoint whose files are as they were written, and why each later one is not used.
     pub fn latest(&self) -> Result<(Option<Checkpoint>, Vec<Error>)> {
         let mut damaged = Vec::new();
@@ -220,9 +226,10 @@ impl RunWriter {
         CheckpointWriter::new(&self.files, &self.run.checkpoints(), step)
     }
 
-    /// Removes all checkpoints but the last `keep`.
-    pub fn prune(&self, keep: usize) -> Result<()> {
-        let list = checkpoint::list(&self.run.checkpoints())?;
+    /// Removes all checkpoints but the last `keep`, and that of a step which stays whatever comes after it.
+    pub fn prune(&self, keep: usize, stays: Option<u64>) -> Result<()> {
+        let mut list = checkpoint::list(&self.run.checkpoints())?;
+        list.retain(|checkpoint| Some(checkpoint.step) != stays);
         let surplus = list.len().saturating_sub(keep.max(1));
         list[..surplus].iter().try_for_each(|old| self.files.remove_folder(&old.path))
     }

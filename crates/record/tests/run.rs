@@ -27,10 +27,10 @@ fn write(path: &Path, files: Files) -> record::Result<()> {
         if step % 2 == 0 {
             metrics.sync()?;
             checkpoint(&writer, step)?;
-            writer.prune(1)?;
+            writer.prune(1, None)?;
         }
     }
-    writer.prune(1)?;
+    writer.prune(1, None)?;
     writer.finish(0)
 }
 

@@ -33,6 +33,7 @@ struct Saved {
     config: Option<String>,
 }
 
+const WEIGHTS: &str = "model.safetensors";
 const OPTIMISER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
 
@@ -45,16 +46,42 @@ pub(crate) fn save(
     state: &State,
     hash: &str,
 ) -> Result<Checkpoint> {
-    writer.file("model.safetensors", |out| weights::write(out, &[("", &replica.params)], Storage::F32))?;
+    writer.file(WEIGHTS, |out| weights::write(out, &[("", &replica.params)], Storage::F32))?;
     let (first, second) = replica.optimiser.moments();
     let moments = [("first.", first), ("second.", second)];
     writer.file(OPTIMISER, |out| weights::write(out, &moments, Storage::F32))?;
+    finish(writer, config, tokenizer, state, hash)
+}
+
+/// Writes what a checkpoint has besides weights and moments.
+fn finish(
+    mut writer: CheckpointWriter,
+    config: &TrainConfig,
+    tokenizer: &Tokenizer,
+    state: &State,
+    hash: &str,
+) -> Result<Checkpoint> {
     let saved = Saved { state: *state, config: Some(hash.into()) };
     writer.file(STATE, |out| Ok(serde_json::to_writer_pretty(out, &saved)?))?;
     for (name, bytes) in folder_files(config, tokenizer, state) {
         writer.file(&name, |out| out.write_all(&bytes))?;
     }
     Ok(writer.finish()?)
+}
+
+/// Writes another run's checkpoint as one of this run, which `hash` is of.
+pub(crate) fn adopt(
+    from: &Checkpoint,
+    mut writer: CheckpointWriter,
+    config: &TrainConfig,
+    tokenizer: &Tokenizer,
+    hash: &str,
+) -> Result<Checkpoint> {
+    for name in [WEIGHTS, OPTIMISER] {
+        let (mut file, _) = from.open(name)?;
+        writer.file(name, |out| std::io::copy(&mut file, out).map(drop))?;
+    }
+    finish(writer, config, tokenizer, &saved(from)?.state, hash)
 }
 
 /// The files of a Hugging Face folder besides the weights.

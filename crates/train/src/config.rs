@@ -1,6 +1,6 @@
 //! Everything that decides a run, resolved: `run.toml`.
 
-use crate::{Error, Result, Schedule};
+use crate::{Error, Result, Schedule, ScheduleKind};
 use engine::update::{Kind, Settings};
 use model::Config as ModelConfig;
 use model::parametrisation::{Choice, Parametrisation};
@@ -185,6 +185,9 @@ pub struct Checkpoints {
     pub every: u64,
     /// How many of the last are kept.
     pub keep: usize,
+    /// Whether that before the decay is saved too, and stays: a longer run can begin there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub branch: bool,
 }
 
 /// Texts drawn at every evaluation.
@@ -242,9 +245,22 @@ pub struct Origin {
     pub init_from: String,
     /// When it began, in seconds since 1970, UTC; 0: not recorded.
     pub started: u64,
+    /// The run whose steps before its decay are this one's first, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<Branch>,
     /// The registered prediction that it is the run of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prediction: Option<Foretold>,
+}
+
+/// Where a run left another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Branch {
+    /// The other's folder, beside this run's.
+    pub run: String,
+    /// Steps that were taken over.
+    pub step: u64,
 }
 
 /// An entry of a registry of predictions. Its hash could not be known before it was registered.
@@ -324,6 +340,18 @@ impl TrainConfig {
         };
         let differ = names.into_iter().filter(|name| a.get(*name) != b.get(*name));
         Ok(differ.map(|name| (name.clone(), value(&a, name), value(&b, name))).collect())
+    }
+
+    /// Steps before the decay, if there are some: where a longer run can begin.
+    pub fn stable_steps(&self) -> Option<u64> {
+        let decay = self.schedule.decay_steps;
+        let stable = self.steps.saturating_sub(decay);
+        (self.schedule.kind == ScheduleKind::Wsd && decay > 0 && stable > 0).then_some(stable)
+    }
+
+    /// The step whose checkpoint stays, if one does.
+    pub(crate) fn branching_step(&self) -> Option<u64> {
+        self.stable_steps().filter(|_| self.checkpoints.branch)
     }
 
     /// Micro-batches of a step.

@@ -85,6 +85,16 @@ pub enum Error {
         /// The checkpoint's.
         step: u64,
     },
+    /// A run that cannot begin where another left off.
+    #[error("the run of {steps} steps cannot branch off one of {others}: {reason}")]
+    Branch {
+        /// Its steps.
+        steps: u64,
+        /// The other's.
+        others: u64,
+        /// Why.
+        reason: String,
+    },
     /// Another rank failed, and says why.
     #[error("another rank failed")]
     Rank,

@@ -6,6 +6,7 @@
 //! had not been.
 #![forbid(unsafe_code)]
 
+mod branch;
 mod checkpoint;
 mod config;
 mod coordinates;
@@ -19,10 +20,11 @@ mod replica;
 mod run;
 mod schedule;
 
+pub use branch::{branch, branches_from};
 pub use checkpoint::{State, made_with};
 pub use config::{
-    Checkpoints, DataConfig, Evaluation, Foretold, FurtherSet, Machine, NonFinite, OptimiserConfig, Origin,
-    Samples, SetKind, TrainConfig,
+    Branch, Checkpoints, DataConfig, Evaluation, Foretold, FurtherSet, Machine, NonFinite, OptimiserConfig,
+    Origin, Samples, SetKind, TrainConfig,
 };
 pub use coordinates::{Change, coordinates};
 pub use error::{Error, Result};

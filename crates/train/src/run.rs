@@ -189,6 +189,7 @@ impl<'a, 'e> Rank<'a, 'e> {
     fn run(mut self) -> Result<Outcome> {
         let config = self.session.config;
         let saved = |every: u64, step: u64| step == config.steps || (every > 0 && step.is_multiple_of(every));
+        let branching = config.branching_step();
         while self.state.step < config.steps {
             let begin = Instant::now();
             let (stepped, rate) = self.step()?;
@@ -202,7 +203,7 @@ impl<'a, 'e> Rank<'a, 'e> {
             if step == config.steps {
                 self.score()?;
             }
-            if saved(config.checkpoints.every, step) || stepped.stop {
+            if saved(config.checkpoints.every, step) || branching == Some(step) || stepped.stop {
                 self.save()?;
             }
             if stepped.stop && step < config.steps {
@@ -211,7 +212,7 @@ impl<'a, 'e> Rank<'a, 'e> {
             }
         }
         if let Some(leader) = &mut self.leader {
-            self.session.writer.prune(config.checkpoints.keep)?;
+            self.session.writer.prune(config.checkpoints.keep, branching)?;
             leader.metrics.sync()?;
             let held = config.ranks() * self.replica.bytes() + leader.evaluator.bytes();
             self.session.writer.finish(held as u64)?;
@@ -369,7 +370,7 @@ impl<'a, 'e> Rank<'a, 'e> {
         let tokenizer = self.session.dataset.tokenizer();
         let begun = writer.checkpoint(self.state.step)?;
         let saved = checkpoint::save(begun, config, tokenizer, &mut self.replica, &self.state, &self.hash)?;
-        writer.prune(config.checkpoints.keep)?;
+        writer.prune(config.checkpoints.keep, config.branching_step())?;
         leader.events.saved(saved.step, &saved.path);
         Ok(())
     }

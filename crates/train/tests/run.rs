@@ -277,3 +277,65 @@ fn what_does_not_fit_is_refused_by_name() {
         TrainConfig::from_toml(&text.replace("seed", "sed"), Path::new("run.toml")).unwrap_err().to_string();
     assert!(error.contains("run.toml") && error.contains("sed"), "{error}");
 }
+
+/// A run of so many steps that decays over some of them, and whose start of the decay stays.
+fn decaying(data: &Dataset, steps: u64, decay_steps: u64) -> TrainConfig {
+    let config = config(data, 6);
+    let schedule = Schedule { kind: ScheduleKind::Wsd, decay_steps, ..config.schedule };
+    let checkpoints = Checkpoints { every: 3, keep: 1, branch: true };
+    TrainConfig { steps, schedule, checkpoints, ..config }
+}
+
+#[test]
+fn a_branch_is_the_run_that_it_would_have_been() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path());
+    let at = |name: &str| folder.path().join(name);
+    let (short, long) = (decaying(&data, 12, 4), decaying(&data, 20, 5));
+    go(&at("short"), &short, &data, Files::new(), u64::MAX).unwrap();
+    go(&at("whole"), &long, &data, Files::new(), u64::MAX).unwrap();
+
+    // Nothing of it was written before, or a kill left records without a checkpoint.
+    for name in ["branch", "killed"] {
+        let writer = RunWriter::create(&at(name), &long.to_toml().unwrap(), Files::new()).unwrap();
+        if name == "killed" {
+            std::fs::write(at(name).join("metrics.jsonl"), "{\"step\": 1, \"cut").unwrap();
+        }
+        branch(&Run::open(&at("short")).unwrap(), &writer, data.tokenizer()).unwrap();
+        assert_eq!(writer.run().latest().unwrap().0.unwrap().step, 8);
+        drop(writer);
+        go(&at(name), &long, &data, Files::new(), u64::MAX).unwrap();
+        assert_eq!(result(&at(name)), result(&at("whole")), "{name}");
+    }
+    // The longest could go on to be a trunk itself.
+    assert_eq!(Run::open(&at("branch")).unwrap().checkpoint(15).unwrap().step, 15);
+}
+
+#[test]
+fn what_shares_no_steps_does_not_branch() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = dataset(folder.path());
+    let long = decaying(&data, 20, 5);
+    let refused = |other: &TrainConfig| {
+        branches_from(&long.to_toml().unwrap(), &other.to_toml().unwrap()).unwrap_err().to_string()
+    };
+    let short = decaying(&data, 12, 4);
+    assert_eq!(branches_from(&long.to_toml().unwrap(), &short.to_toml().unwrap()).unwrap(), 8);
+    assert!(refused(&TrainConfig { seed: 4, ..short.clone() }).contains("seed is 3 here and 4 there"));
+    assert!(refused(&TrainConfig { rows: 6, ..short.clone() }).contains("rows"));
+    assert!(refused(&decaying(&data, 40, 4)).contains("decays after 15 steps, the other after 36"));
+    let linear = Schedule { kind: ScheduleKind::Linear, ..short.schedule };
+    assert!(refused(&TrainConfig { schedule: linear, ..short.clone() }).contains("schedule.kind"));
+    assert!(refused(&decaying(&data, 12, 0)).contains("decay_steps"));
+
+    // A trunk whose run.toml was changed after its checkpoint is not the run that it says.
+    go(&folder.path().join("short"), &short, &data, Files::new(), u64::MAX).unwrap();
+    let edited = folder.path().join("short/run.toml");
+    let text = std::fs::read_to_string(&edited).unwrap();
+    std::fs::write(&edited, text.replace("peak = 0.01", "peak = 0.02")).unwrap();
+    let peak = Schedule { peak: 0.02, ..long.schedule };
+    let text = TrainConfig { schedule: peak, ..long }.to_toml().unwrap();
+    let writer = RunWriter::create(&folder.path().join("long"), &text, Files::new()).unwrap();
+    let error = branch(&Run::open(&folder.path().join("short")).unwrap(), &writer, data.tokenizer());
+    assert!(error.unwrap_err().to_string().contains("was changed"));
+}

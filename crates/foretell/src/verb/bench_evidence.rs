@@ -63,6 +63,8 @@ struct NamedLadder {
     seed: Option<u64>,
     full: Option<f64>,
     #[serde(default)]
+    branches: bool,
+    #[serde(default)]
     score: Vec<String>,
     /// Settings of the runs, `name=value`.
     #[serde(default)]
@@ -212,6 +214,7 @@ impl NamedLadder {
             seeds: self.seeds.unwrap_or(default.seeds),
             seed: self.seed.unwrap_or(default.seed),
             full: self.full,
+            branches: self.branches,
             score: self.score.clone(),
             ..ladder::Run::of(&self.data, place)
         }
@@ -300,7 +303,7 @@ fn train(
                 config.origin.started = machine::now()?;
                 files.replace(&path, config.to_toml()?.as_bytes())?;
             }
-            members.push(Member { name: target.name.clone(), flops: last.run.flops });
+            members.push(vec![Member { name: target.name.clone(), flops: last.run.flops }]);
         }
         if members.is_empty() {
             continue;
@@ -356,20 +359,21 @@ fn summary(
         let line = LadderLine {
             ladder: &ladder.name,
             rungs: runs.len(),
-            flops: runs.iter().map(|run| run.flops).sum(),
+            flops: rungs.iter().map(|rung| rung.own_flops).sum(),
             dearest: runs.iter().map(|run| run.flops).fold(0.0, f64::max),
             noise: scaling::Noise::measure(&runs).map(|noise| noise.deviation),
             backtest: backtest::reaches(&backtest::hiding(&runs, usize::MAX)),
         };
         output::either(common, &line, || line.people())?;
         records.push(serde_json::to_string(&line)?);
-        costs.push((path, runs));
+        costs.push((path, rungs));
     }
     for one in wanted {
         let Some(prediction) = one.registered(&entries)? else { continue };
         let Some(verified) = verified.iter().find(|other| other.id == prediction.entry.id) else { continue };
-        let used = costs.iter().filter(|(path, _)| *path == one.ladder).flat_map(|(_, runs)| runs);
-        let used: f64 = used.filter(|run| run.flops <= one.bound * 1.000_001).map(|run| run.flops).sum();
+        let used = costs.iter().filter(|(path, _)| *path == one.ladder).flat_map(|(_, rungs)| rungs);
+        let used = used.filter(|rung| rung.run.flops <= one.bound * 1.000_001);
+        let used: f64 = used.map(|rung| rung.own_flops).sum();
         let (low, high) = verified.interval90;
         let line = TargetLine {
             target: &one.target.name,

@@ -12,12 +12,12 @@ use crate::{Failure, machine, output};
 use anyhow::{Context, anyhow};
 use data::Dataset;
 use plan::ladder::{Design, Rung};
-use plan::{Adjust, Corpus, Plan, Request, Site};
+use plan::{Adjust, Corpus, Plan, Request, Site, rules};
 use record::Files;
 use serde::Serialize;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use train::{FurtherSet, TrainConfig};
+use train::{Branch, FurtherSet, ScheduleKind, TrainConfig};
 
 /// What to do with a ladder.
 #[derive(clap::Subcommand, Debug)]
@@ -33,7 +33,8 @@ pub enum Verb {
 #[command(after_help = "Examples:
   foretell ladder run --data data/real --out ladders/real --max 1e11
   foretell ladder run --data data/real --out ladders/real --max 1e11 --rung 3/20
-  foretell ladder run --data data/real --out ladders/real --max 1e12 --span 1000 --full 1e11")]
+  foretell ladder run --data data/real --out ladders/real --max 1e12 --span 1000 --full 1e11
+  foretell ladder run --data data/real --out ladders/branches --max 1e11 --branches")]
 pub struct Run {
     /// A folder made by `data build`; bytes or a small vocabulary, or the head is most of a small rung
     #[arg(long, value_name = "DATA")]
@@ -59,6 +60,10 @@ pub struct Run {
     /// Rungs dearer than this have one seed and the two middle ratios [default: none]
     #[arg(long, value_name = "FLOP")]
     pub full: Option<f64>,
+    /// Runs of one shape and seed share their steps before the decay, which then is the last fifth; they also
+    /// share rows, rate and warm-up
+    #[arg(long)]
+    pub branches: bool,
     /// Score every finished rung on a further set: text (a file, folder or glob) or a file of questions; may be
     /// given several times
     #[arg(long, value_name = "NAME=PATH")]
@@ -74,9 +79,10 @@ pub struct Run {
 impl Run {
     /// What is not said, for a ladder of some data.
     pub fn of(data: &Path, out: &Path) -> Run {
-        let Design { max, span, ratios, seeds, seed, full, .. } = Design::new(1e11);
+        let Design { max, span, ratios, seeds, seed, full, branches, .. } = Design::new(1e11);
+        let (score, rung, dry_run) = (Vec::new(), None, false);
         let (data, out) = (data.into(), out.into());
-        Run { data, out, max, span, ratios, seeds, seed, full, score: Vec::new(), rung: None, dry_run: false }
+        Run { data, out, max, span, ratios, seeds, seed, full, branches, score, rung, dry_run }
     }
 }
 
@@ -114,6 +120,7 @@ struct Shared<'a> {
     fields: &'a [(String, String)],
     sets: &'a [FurtherSet],
     seed: u64,
+    branches: bool,
 }
 
 impl Adjust for Shared<'_> {
@@ -121,6 +128,10 @@ impl Adjust for Shared<'_> {
         config.seed = self.seed;
         config.samples.prompts.clear();
         config.evaluation.sets = self.sets.to_vec();
+        if self.branches {
+            config.schedule.kind = ScheduleKind::Wsd;
+            config.schedule.decay_steps = rules::decay_steps(config.steps);
+        }
         super::plan::set_fields(&config, self.fields)
     }
 }
@@ -137,8 +148,10 @@ fn climb(options: &Run, common: &Common, settings: &Settings) -> Result<(), Fail
         return Ok(());
     }
     let (skip, step) = part.map_or((0, 1), |(k, n)| (k - 1, n));
-    let member = |rung: &RungPlan| Member { name: rung.name.clone(), flops: rung.flops };
-    let mine: Vec<Member> = ladder.rungs.iter().skip(skip).step_by(step).map(member).collect();
+    let member = |rung: &RungPlan| Member { name: rung.name.clone(), flops: rung.own_flops() };
+    let chains = ladder.chains();
+    let mine = chains.iter().skip(skip).step_by(step);
+    let mine: Vec<Vec<Member>> = mine.map(|chain| chain.iter().map(|rung| member(rung)).collect()).collect();
     let sets = sets::load(&ladder.sets, dataset.tokenizer())?;
     let fleet = Fleet { folder: &options.out, name: "ladder", dataset: &dataset, sets: &sets, weights: true };
     let Ended { stopped, diverged } = fleet.run(&mine, common)?;
@@ -181,13 +194,14 @@ fn part(text: &str) -> Result<(usize, usize), Failure> {
 }
 
 fn asked(options: &Run) -> Design {
-    let Run { max, span, ratios, seeds, seed, full, .. } = options;
+    let Run { max, span, ratios, seeds, seed, full, branches, .. } = options;
     Design {
         span: *span,
         ratios: ratios.clone(),
         seeds: *seeds,
         seed: *seed,
         full: *full,
+        branches: *branches,
         ..Design::new(*max)
     }
 }
@@ -229,15 +243,23 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
     let device = machine::device_of(common, 1)?;
     let site = Site::measure(&device)?;
     let mut progress = Progress::new("design", rungs.len() as u64, common.quiet || common.json);
-    let (mut planned, mut plans) = (Vec::new(), Vec::new());
+    let (mut planned, mut configs) = (Vec::<RungPlan>::new(), Vec::<TrainConfig>::new());
     for (count, rung) in (1..).zip(&rungs) {
         let Plan { parameters, tokens, flops, seconds, mut config, .. } =
             plan_rung(rung, &corpus, settings, &sets, &site)?;
         config.origin.version = machine::version();
         config.machine.threads = 1;
-        plans.push((fleet::plan_file(&options.out, &rung.name), config.to_toml()?));
+        // They come in order of cost, so the last of the same shape and seed is the next shorter one.
+        let same = |other: &Rung| design.branches && (other.shape, other.seed) == (rung.shape, rung.seed);
+        if let Some(shorter) = rungs[..planned.len()].iter().rposition(same) {
+            let step = train::branches_from(&config.to_toml()?, &configs[shorter].to_toml()?)?;
+            configs[shorter].checkpoints.branch = true;
+            config.origin.branch = Some(Branch { run: rungs[shorter].name.clone(), step });
+        }
         let (name, seed, seconds) = (rung.name.clone(), rung.seed, seconds.total);
-        planned.push(RungPlan { name, parameters, tokens, flops, steps: config.steps, seconds, seed });
+        let (steps, branch) = (config.steps, config.origin.branch.clone());
+        planned.push(RungPlan { name, parameters, tokens, flops, steps, seconds, seed, branch });
+        configs.push(config);
         progress.show(count, || "rungs planned".into());
     }
     progress.end();
@@ -261,8 +283,8 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
         if options.out.join("ladder.toml").exists() {
             return begun(options, dataset, settings);
         }
-        for (path, text) in plans {
-            files.replace(&path, text.as_bytes())?;
+        for (rung, config) in ladder.rungs.iter().zip(&configs) {
+            files.replace(&fleet::plan_file(&options.out, &rung.name), config.to_toml()?.as_bytes())?;
         }
         // Last: a folder that has it has everything.
         let text = toml::to_string(&ladder).map_err(|e| anyhow!("ladder.toml: {e}"))?;
@@ -281,7 +303,7 @@ pub fn plan_rung(
 ) -> Result<Plan, Failure> {
     let mut fixed = rung.settings();
     let fields = super::plan::apply(settings, &mut fixed)?;
-    let adjust = Shared { fields: &fields, sets, seed: rung.seed };
+    let adjust = Shared { fields: &fields, sets, seed: rung.seed, branches: rung.trunk.is_some() };
     let available = crate::memory::available();
     let request = Request { budget: rung.budget(), settings: &fixed, corpus, adjust: &adjust, available };
     Plan::make(&request, site).map_err(Failure::of_plan)
@@ -290,8 +312,8 @@ pub fn plan_rung(
 /// What the ladder costs, before it runs.
 fn bill(options: &Run, ladder: &Ladder, common: &Common) -> Result<(), Failure> {
     let workers = machine::threads(common)?;
-    let (flops, seconds) =
-        ladder.rungs.iter().fold((0.0, 0.0), |sum, rung| (sum.0 + rung.flops, sum.1 + rung.seconds));
+    let flops: f64 = ladder.rungs.iter().map(RungPlan::own_flops).sum();
+    let seconds: f64 = ladder.rungs.iter().map(RungPlan::own_seconds).sum();
     if common.json {
         output::json(&serde_json::json!({
             "ladder": options.out, "rungs": ladder.rungs, "flops": flops, "seconds": seconds / workers as f64,
@@ -305,13 +327,14 @@ fn bill(options: &Run, ladder: &Ladder, common: &Common) -> Result<(), Failure> 
     eprintln!("  {:<22} {:>9} {:>9} {:>9} {:>7} {:>8}", "rung", "N", "D", "FLOP", "D/N", "seconds");
     for rung in &ladder.rungs {
         eprintln!(
-            "  {:<22} {:>9} {:>9.2e} {:>9.2e} {:>7.1} {:>8.1}",
+            "  {:<22} {:>9} {:>9.2e} {:>9.2e} {:>7.1} {:>8.1}{}",
             rung.name,
             rung.parameters,
             rung.tokens as f64,
             rung.flops,
             rung.tokens as f64 / rung.parameters as f64,
-            rung.seconds
+            rung.own_seconds(),
+            rung.branch.as_ref().map_or(String::new(), |from| format!("  {} steps are there", from.step)),
         );
     }
     eprintln!("  together {flops:.2e} FLOP, about {:.0} s, {workers} at a time", seconds / workers as f64);

@@ -118,8 +118,8 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
     }
     begin(options, &asked, &trials, &config)?;
     let coordinates = coordinates(options, common, &dataset, &config, corpus.vocab)?;
-    let members: Vec<Member> =
-        trials.iter().map(|trial| Member { name: trial.name.clone(), flops: trial.flops() }).collect();
+    let member = |trial: &Trial| Member { name: trial.name.clone(), flops: trial.flops() };
+    let members: Vec<Vec<Member>> = trials.iter().map(|trial| vec![member(trial)]).collect();
     let fleet =
         Fleet { folder: &options.out, name: "transfer", dataset: &dataset, sets: &[], weights: false };
     let ended = fleet.run(&members, common)?;

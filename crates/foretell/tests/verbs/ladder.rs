@@ -1,6 +1,6 @@
 //! `ladder run`, `ladder fit`, and `predict` from a ladder.
 
-use crate::common::{World, contents, end, foretell, ok, refused, signal, wait, words, world};
+use crate::common::{World, check_error, contents, end, foretell, ok, refused, signal, wait, words, world};
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -109,6 +109,47 @@ fn parts_of_a_job_array_make_one_ladder() {
     assert_eq!(all.summary()["done"], all.summary()["rungs"]);
     let rungs = all.lines()[0]["rungs"].as_array().unwrap().len();
     assert_eq!((finished(&out).len(), all.summary()["done"].as_u64()), (rungs, Some(rungs as u64)));
+}
+
+#[test]
+fn branches_cost_less_and_are_the_runs_that_they_would_have_been() {
+    let World { data, .. } = world();
+    let folder = tempfile::tempdir().unwrap();
+    let [out, whole] = ["out", "whole"].map(|name| folder.path().join(name));
+    let places = [("data", data.as_path()), ("out", out.as_path()), ("whole", &whole)];
+    let line = format!("{LADDER} --seeds 1 --branches");
+    let bill = |line: &str| ok(words(&format!("{line} --dry-run"), &places)).lines().remove(0);
+    let (cheap, dear) = (bill(&line), bill(&format!("{LADDER} --seeds 1")));
+    let flops = |bill: &serde_json::Map<String, serde_json::Value>| bill["flops"].as_f64().unwrap();
+    assert!(flops(&cheap) < 0.95 * flops(&dear), "{} {}", flops(&cheap), flops(&dear));
+    // Both parts of a job array: a trunk and its branches are in one.
+    for part in ["1/2", "2/2"] {
+        ok(words(&format!("{line} --rung {part}"), &places));
+    }
+    let rungs = cheap["rungs"].as_array().unwrap();
+    assert_eq!(finished(&out).len(), rungs.len());
+    let branch = rungs.iter().rfind(|rung| rung["branch"].is_object()).unwrap();
+    let name = branch["name"].as_str().unwrap();
+    let plan = fs::read_to_string(out.join(format!("plans/{name}.toml"))).unwrap();
+    assert!(plan.contains("[origin.branch]") && plan.contains("kind = \"wsd\""), "{plan}");
+
+    // The same run.toml, from its first step.
+    let run = out.join("rungs").join(name);
+    let config = run.join("run.toml");
+    let places = [("config", config.as_path()), ("whole", &whole), ("out", &out), ("data", data)];
+    ok(words("train --config {config} --out {whole} --threads 1 -q", &places));
+    let last = |run: &Path| {
+        let all = fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path());
+        fs::read(all.max().unwrap().join("model.safetensors")).unwrap()
+    };
+    assert!(last(&run) == last(&whole), "{name} differs from the whole run");
+
+    let laws = ok(words("ladder fit {out} --json", &places));
+    let fitted = &laws.summary()["rungs"];
+    let own: f64 = fitted.as_array().unwrap().iter().map(|rung| rung["own_flops"].as_f64().unwrap()).sum();
+    assert!((own / flops(&cheap) - 1.0).abs() < 1e-6);
+    let line = "ladder run --data {data} --out {whole}/x --max 5e10 --branches --set schedule.kind=cosine";
+    check_error(&end(&mut foretell(words(line, &places))), "wsd", "branches");
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub fn config(dataset: &Dataset, micro_rows: usize) -> TrainConfig {
         },
         optimiser: OptimiserConfig::default(),
         evaluation: Evaluation { tokens: 2000, every: 5, sets: Vec::new() },
-        checkpoints: Checkpoints { every: 4, keep: 2 },
+        checkpoints: Checkpoints { every: 4, keep: 2, branch: false },
         samples: Samples::default(),
         data: DataConfig {
             path: dataset.folder().into(),
