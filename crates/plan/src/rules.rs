@@ -53,8 +53,9 @@ pub fn learning_rate(tokens: f64, batch_tokens: f64) -> f64 {
     format!("{:.2e}", rate.clamp(1e-4, 4e-2)).parse().unwrap_or(rate)
 }
 
-/// Decoupled weight decay of matrices, which the rate multiplies: the usual one of models of this kind. Losses change
-/// by less than the deviation between seeds from a quarter of it to twice it.
+/// Decoupled weight decay of matrices, which the rate multiplies: the usual one of models of this kind. Measured by
+/// `foretell transfer` at 1e5, 4e5 and 1.6e6 tokens: half and a quarter of it are 0.1 to 0.6 % better, twice it is 0.2 to
+/// 0.9 % worse, at all three, so that it need not follow the horizon; kept for the sake of longer runs, where it is that of others.
 pub const DECAY: f64 = 0.1;
 
 /// Base of the rotary positions for rows of `seq` tokens: as long as the row, so that the slowest pair of channels turns
@@ -64,7 +65,10 @@ pub fn rope_theta(seq: usize) -> f64 {
     seq.max(2) as f64
 }
 
-/// Steps over which the rate rises: one in fifty, at least ten, at most a tenth of the run.
+/// Steps over which the rate rises: one in fifty, at least ten, at most a tenth of the run. A few per cent is what most
+/// use; the rule of Ma and Yarats, arXiv:1910.04209, `2 / (1 − β₂)` or 200 steps, is more than small runs have. Measured at
+/// 1e5 tokens with ten seeds: a quarter of it +0.2 ± 0.3 %, twice it -0.1 ± 0.4 %, four times +0.7 ± 0.4 % of the loss; with
+/// three seeds four times it are -0.1 ± 0.4 % at 4e5 tokens and -1.4 ± 0.5 % at 1.6e6, so long runs may want more.
 pub fn warmup_steps(steps: u64) -> u64 {
     (steps / 50).max(10).min(steps.div_ceil(10))
 }
