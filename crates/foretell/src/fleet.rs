@@ -10,7 +10,7 @@ use crate::arguments::Common;
 use crate::progress::Progress;
 use crate::sets::{self, Loaded};
 use crate::{Failure, machine, signals};
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use data::Dataset;
 use engine::{CpuDevice, Store};
 use record::{Files, RunWriter};
@@ -174,8 +174,14 @@ impl Fleet<'_> {
         let mut begun = 0.0;
         if let Some(branch) = &config.origin.branch {
             if writer.run().latest()?.0.is_none() {
-                let shorter = record::Run::open(&run_folder(self.folder, &branch.run))?;
-                train::branch(&shorter, &writer, self.dataset.tokenizer())?;
+                let shorter = run_folder(self.folder, &branch.run);
+                record::Run::open(&shorter)
+                    .map_err(train::Error::from)
+                    .and_then(|shorter| train::branch(&shorter, &writer, self.dataset.tokenizer()))
+                    .with_context(|| {
+                        let place = shorter.display();
+                        format!("it cannot branch off {place}: remove that folder, and it is run anew")
+                    })?;
             }
             begun = train::step_flops(&config)? * branch.step as f64;
         }

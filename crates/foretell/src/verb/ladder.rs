@@ -252,7 +252,8 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
         // They come in order of cost, so the last of the same shape and seed is the next shorter one.
         let same = |other: &Rung| design.branches && (other.shape, other.seed) == (rung.shape, rung.seed);
         if let Some(shorter) = rungs[..planned.len()].iter().rposition(same) {
-            let step = train::branches_from(&config.to_toml()?, &configs[shorter].to_toml()?)?;
+            let step = train::branches_from(&config.to_toml()?, &configs[shorter].to_toml()?)
+                .with_context(|| format!("--branches: rung {}", rung.name))?;
             configs[shorter].checkpoints.branch = true;
             config.origin.branch = Some(Branch { run: rungs[shorter].name.clone(), step });
         }
@@ -331,7 +332,7 @@ fn bill(options: &Run, ladder: &Ladder, common: &Common) -> Result<(), Failure> 
             rung.name,
             rung.parameters,
             rung.tokens as f64,
-            rung.flops,
+            rung.own_flops(),
             rung.tokens as f64 / rung.parameters as f64,
             rung.own_seconds(),
             rung.branch.as_ref().map_or(String::new(), |from| format!("  {} steps are there", from.step)),

@@ -139,7 +139,8 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
 
 /// Whether a setting tells when and for what a run began.
 fn is_beginning(name: &str) -> bool {
-    name == "origin.started" || name.starts_with("origin.prediction")
+    name == "origin.started"
+        || ["origin.prediction", "origin.branch"].iter().any(|part| name.starts_with(part))
 }
 
 /// The configuration of a registered prediction, if this program would run it as it was registered.

@@ -138,6 +138,7 @@ fn branches_cost_less_and_are_the_runs_that_they_would_have_been() {
     let config = run.join("run.toml");
     let places = [("config", config.as_path()), ("whole", &whole), ("out", &out), ("data", data)];
     ok(words("train --config {config} --out {whole} --threads 1 -q", &places));
+    assert!(!fs::read_to_string(whole.join("run.toml")).unwrap().contains("[origin.branch]"));
     let last = |run: &Path| {
         let all = fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path());
         fs::read(all.max().unwrap().join("model.safetensors")).unwrap()
@@ -150,6 +151,15 @@ fn branches_cost_less_and_are_the_runs_that_they_would_have_been() {
     assert!((own / flops(&cheap) - 1.0).abs() < 1e-6);
     let line = "ladder run --data {data} --out {whole}/x --max 5e10 --branches --set schedule.kind=cosine";
     check_error(&end(&mut foretell(words(line, &places))), "wsd", "branches");
+
+    // A trunk whose checkpoint is damaged is named, with what helps.
+    let from = &branch["branch"];
+    let trunk = out.join("rungs").join(from["run"].as_str().unwrap());
+    let step = from["step"].as_u64().unwrap();
+    fs::write(trunk.join(format!("checkpoints/{step:09}/model.safetensors")), "x").unwrap();
+    fs::remove_dir_all(&run).unwrap();
+    let line = format!("{LADDER} --seeds 1 --branches");
+    check_error(&end(&mut foretell(words(&line, &places))), "remove that folder", "a damaged trunk");
 }
 
 #[test]
