@@ -190,13 +190,14 @@ pub fn score(
             match content {
                 Content::Text(passages) => {
                     let values = score_text(scorer, params, config.micro_rows, passages)?;
-                    Ok(SetScores { name, values, questions: None })
+                    Ok(SetScores { name, values, questions: None, bytes: scorer.held() })
                 }
                 Content::Questions(asked) => {
                     let answers = score_questions(scorer, params, config.micro_rows, asked)?;
                     let lines: Result<Vec<String>, _> = answers.iter().map(serde_json::to_string).collect();
                     let text = lines?.iter().map(|line| format!("{line}\n")).collect();
-                    Ok(SetScores { name, values: rates(&answers), questions: Some(text) })
+                    let values = rates(&answers);
+                    Ok(SetScores { name, values, questions: Some(text), bytes: scorer.held() })
                 }
             }
         })();

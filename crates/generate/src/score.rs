@@ -212,6 +212,11 @@ impl Scorer {
         ((AT_ONCE / seq).clamp(1, windows(tokens, seq).len().next_power_of_two()), seq)
     }
 
+    /// Bytes of the graphs that were compiled up to now.
+    pub fn held(&self) -> usize {
+        self.graphs.values().map(|graph| graph.executable.memory().total()).sum()
+    }
+
     /// Bytes of the graph that scores so many tokens, before it is allocated.
     pub fn bytes(&self, tokens: usize) -> Result<usize> {
         let (rows, seq) = self.shape(tokens.max(2));

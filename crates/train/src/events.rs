@@ -82,6 +82,8 @@ pub struct SetScores {
     pub values: Vec<(&'static str, f64)>,
     /// The lines of `questions-<name>.jsonl`, if it holds questions.
     pub questions: Option<String>,
+    /// Bytes of the arena in which it and the others were scored.
+    pub bytes: usize,
 }
 
 impl SetScores {

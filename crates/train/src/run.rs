@@ -123,6 +123,8 @@ struct Leader<'e> {
     board: Option<EventWriter>,
     evaluator: Evaluator,
     last: Option<EvalLine>,
+    /// Bytes in which further sets were scored.
+    scoring: usize,
 }
 
 impl<'a, 'e> Rank<'a, 'e> {
@@ -179,7 +181,7 @@ impl<'a, 'e> Rank<'a, 'e> {
                     }
                     false => None,
                 };
-                Some(Leader { events, metrics, samples, board, evaluator, last: None })
+                Some(Leader { events, metrics, samples, board, evaluator, last: None, scoring: 0 })
             }
         };
         let order = Order::new(session.dataset.train().clone(), config.seed, config.seq())?;
@@ -214,7 +216,7 @@ impl<'a, 'e> Rank<'a, 'e> {
         if let Some(leader) = &mut self.leader {
             self.session.writer.prune(config.checkpoints.keep, branching)?;
             leader.metrics.sync()?;
-            let held = config.ranks() * self.replica.bytes() + leader.evaluator.bytes();
+            let held = config.ranks() * self.replica.bytes() + leader.evaluator.bytes() + leader.scoring;
             self.session.writer.finish(held as u64)?;
         }
         Ok(Outcome { state: self.state, done: true, last: self.leader.and_then(|leader| leader.last) })
@@ -342,10 +344,11 @@ impl<'a, 'e> Rank<'a, 'e> {
         let scored = leader.events.scores(step, &self.replica.params)?;
         for (number, set) in sets.iter().enumerate() {
             let scores = scored.get(number).filter(|scores| scores.name == set.name);
-            let Some(scores @ SetScores { name, values, questions }) = scores else {
+            let Some(scores @ SetScores { name, values, questions, bytes }) = scores else {
                 let (name, reason) = (set.name.clone(), "nobody scored it".into());
                 return Err(Error::Set { name, step, reason });
             };
+            leader.scoring = leader.scoring.max(*bytes);
             leader.metrics.write(&scores.line(step))?;
             for (value, x) in values {
                 if let Some(board) = &mut leader.board {

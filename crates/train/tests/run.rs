@@ -39,7 +39,7 @@ impl Events for Scoring {
     fn scores(&mut self, _: u64, params: &engine::Store) -> Result<Vec<SetScores>> {
         let sum = params.get("model.norm.weight")?.iter().map(|x| f64::from(*x)).sum();
         let values = vec![("sum", sum)];
-        Ok(vec![SetScores { name: "some".into(), values, questions: Some(format!("{sum}\n")) }])
+        Ok(vec![SetScores { name: "some".into(), values, questions: Some(format!("{sum}\n")), bytes: 1 }])
     }
 }
 

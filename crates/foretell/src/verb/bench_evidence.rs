@@ -137,7 +137,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     let wanted: Vec<Wanted> = named.wanted(&options.out).collect();
     for one in &wanted {
         if one.registered(&Registry::at(&registry).entries()?)?.is_none() {
-            if fleet::plan_file(&targets(&options.out), &one.target.name).exists() {
+            if one.run(&options.out).exists() {
                 let text = "it has begun, and a prediction of it that is registered now would be none";
                 return Err(anyhow!("target {}: {text}; name another target", one.target.name).into());
             }
@@ -300,7 +300,7 @@ fn train(
                 }
             }
             let path = fleet::plan_file(&folder, &target.name);
-            if !path.exists() {
+            if !fleet::run_folder(&folder, &target.name).exists() {
                 let mut config = last.config()?;
                 config.origin.prediction = Some(last.origin());
                 config.origin.started = machine::now()?;
