@@ -30,6 +30,7 @@ def parser(description):
     p.add_argument("--cores", type=lambda text: [int(core) for core in text.split(",")],
                    help="cores to run on [default: the last ones]")
     p.add_argument("--json", action="store_true", help="JSON objects, one a line, the first about the machine")
+    p.add_argument("--record", type=pathlib.Path, metavar="FILE", help="the JSON objects go to a new file, besides")
     return p
 
 
@@ -49,6 +50,7 @@ class Bench:
 
     def __init__(self, options):
         self.options, self.allocator = options, None
+        self.record = self._record(options.record) if options.record else None
         self.binary = options.binary or self._built()
         allowed = sorted(os.sched_getaffinity(0))
         self.cores = options.cores or allowed[::-1]
@@ -63,6 +65,14 @@ class Bench:
         subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
         return target / "release/foretell"
 
+    def _record(self, path):
+        try:
+            return path.open("x")
+        except FileExistsError:
+            sys.exit(f"{path}: it is there already, and records stay; give another --record")
+        except OSError as error:
+            sys.exit(f"{path}: the record cannot be written: {error.strerror}; give another --record")
+
     def machine(self):
         """What a record needs besides its figures."""
         version = subprocess.run([self.binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
@@ -74,8 +84,8 @@ class Bench:
 
     def say(self, row):
         """A line of the record."""
-        if self.options.json:
-            print(json.dumps(row), flush=True)
+        for file in [self.record] * bool(self.record) + [sys.stdout] * self.options.json:
+            print(json.dumps(row), file=file, flush=True)
 
     def tell(self, text=""):
         """A line for people."""
@@ -92,15 +102,15 @@ class Bench:
         """The JSON objects that a verb prints."""
         return self._lines([*self.pinned(threads), self.binary, *arguments, "--threads", threads, "--json"], None)
 
-    def torch(self, *arguments, threads=1, changes=()):
-        """The JSON objects that the PyTorch peer prints; `changes` are those of bench/peer.py."""
+    def torch(self, *arguments, threads=1, changes=(), core=None):
+        """The JSON objects that the PyTorch peer prints; `changes` are those of bench/peer.py, `core` one of ours."""
         python = self.options.python or self._python()
         if not self.options.peer.exists():
             sys.exit(f"{self.options.peer}: the PyTorch peer is not there (--peer)")
         self.allocator = self.allocator or allocator()
         script = [ROOT / "bench/peer.py", self.options.peer, *changes, "--"]
-        return self._lines([*self.pinned(threads), python, *script, *arguments, "--threads", threads],
-                           self.allocator)
+        pinned = self.pinned(threads) if core is None else ["taskset", "-c", core]
+        return self._lines([*pinned, python, *script, *arguments, "--threads", threads], self.allocator)
 
     def _python(self):
         venvs = [os.environ.get("FORETELL_BENCH_VENV", ROOT / "target/bench-venv"), ROOT / "target/parity-venv"]
