@@ -1,7 +1,7 @@
 //! The prediction: an average over laws, not a choice among them.
 //!
 //! Most ladders are fitted about equally well by laws of many exponents, and these part ways where it
-//! matters, far from the runs. So all laws of a grid ([`crate::grid`]) are kept, weighted by how well they fit
+//! matters, far from the runs. So all laws of a grid (`grid.rs`) are kept, weighted by how well they fit
 //! and by what is known of other families. What no run can decide — which of them resemble the target — is
 //! averaged too: each `View` weighs the runs in its own way. The spread that remains, the residuals of the
 //! runs and the uncertainty of the constants are the interval.

@@ -81,12 +81,13 @@ mod tests {
     use super::*;
 
     fn pair(rows: &[([f64; 2], f64)]) -> Pair {
-        let sum = |of: &dyn Fn(&([f64; 2], f64)) -> f64| rows.iter().map(of).sum::<f64>();
-        Pair {
-            gram: [sum(&|(x, _)| x[0] * x[0]), sum(&|(x, _)| x[0] * x[1]), sum(&|(x, _)| x[1] * x[1])],
-            moment: [sum(&|(x, y)| x[0] * y), sum(&|(x, y)| x[1] * y)],
-            square: sum(&|(_, y)| y * y),
+        let mut pair = Pair { gram: [0.0; 3], moment: [0.0; 2], square: 0.0 };
+        for ([a, b], y) in rows {
+            pair.gram = [pair.gram[0] + a * a, pair.gram[1] + a * b, pair.gram[2] + b * b];
+            pair.moment = [pair.moment[0] + a * y, pair.moment[1] + b * y];
+            pair.square += y * y;
         }
+        pair
     }
 
     #[test]
