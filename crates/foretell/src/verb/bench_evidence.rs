@@ -108,7 +108,7 @@ struct LadderLine<'a> {
 /// What is said of a prediction and its outcome.
 #[derive(Serialize)]
 struct TargetLine<'a> {
-    target: &'a str,
+    name: &'a str,
     ladder: String,
     bound: f64,
     parameters: f64,
@@ -379,7 +379,7 @@ fn summary(
         let used: f64 = used.map(|rung| rung.own_flops).sum();
         let (low, high) = verified.interval90;
         let line = TargetLine {
-            target: &one.target.name,
+            name: &one.target.name,
             ladder: one.ladder.file_name().map_or(String::new(), |name| name.to_string_lossy().into()),
             bound: one.bound,
             parameters: verified.target.parameters,
@@ -429,7 +429,7 @@ impl TargetLine<'_> {
         let held = if one.in90 { "held" } else { "missed" };
         format!(
             "{:<12} {:<10} {:>6.0}×  {:.4} ±{:.1} % foretold, {:.4} came out: {:+.2} %, {held}; cost {:.2} %\n",
-            self.target,
+            self.name,
             self.ladder,
             one.compute_ratio,
             one.predicted,
