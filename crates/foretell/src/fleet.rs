@@ -183,7 +183,8 @@ impl Fleet<'_> {
                         format!("it cannot branch off {place}: remove that folder, and it is run anew")
                     })?;
             }
-            begun = train::step_flops(&config)? * branch.step as f64;
+            // The member's FLOP are those of the other steps.
+            begun = member.flops * branch.step as f64 / (config.steps as f64 - branch.step as f64);
         }
         let device = machine::device_of(common, 1)?;
         let mut teller = Teller { tell, flops: begun, sets: self.sets, config: &config, device: &device };

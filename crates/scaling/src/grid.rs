@@ -3,7 +3,7 @@
 //! The laws are `L(N, D) = E + A·N^(−α) + B·D^(−β)` (Hoffmann et al., arXiv:2203.15556, approach 3). Where E, α and β
 //! are given, `L − E` is linear in A and B ≥ 0, which are solved for (variable projection) and integrated out.
 
-use crate::pair::Pair;
+use crate::pair::{Pair, log_determinant};
 use crate::{Noise, Run, Target};
 
 /// Mean and deviation of both exponents among other families of runs. Hoffmann et al. found 0.34 and 0.28,
@@ -57,6 +57,21 @@ pub(crate) struct Point {
     pub(crate) beta: f64,
 }
 
+/// Two exponents of the grid.
+struct Exponents {
+    /// Which they are.
+    places: (usize, usize),
+    alpha: f64,
+    beta: f64,
+    /// Of the columns that they make of the runs.
+    gram: [f64; 3],
+    log_determinant: f64,
+    /// Logarithm of how likely they are beforehand.
+    prior: f64,
+    /// The target's row.
+    row: [f64; 2],
+}
+
 /// The grid's laws for runs that weigh so much each, and what they say of a target.
 pub(crate) fn points(runs: &[Run], weights: &[f64], target: &Target) -> Vec<Point> {
     let used: Vec<(&Run, f64)> =
@@ -93,9 +108,23 @@ pub(crate) fn points(runs: &[Run], weights: &[f64], target: &Target) -> Vec<Poin
 
     let squares = |columns: &[(f64, Vec<f64>)]| columns.iter().map(|(_, x)| dot(x, x)).collect();
     let (of_size, of_length): (Vec<f64>, Vec<f64>) = (squares(&sizes), squares(&lengths));
-    let gram = |i: usize, j: usize| [of_size[i], dot(&sizes[i].1, &lengths[j].1), of_length[j]];
-    let grams: Vec<Vec<[f64; 3]>> =
-        (0..EXPONENTS).map(|i| (0..EXPONENTS).map(|j| gram(i, j)).collect()).collect();
+    // What a pair of exponents has whatever E is, in the order of the pairs.
+    let exponents = (0..EXPONENTS).flat_map(|i| (0..EXPONENTS).map(move |j| (i, j)));
+    let pairs: Vec<Exponents> = exponents
+        .map(|(i, j)| {
+            let (alpha, beta) = (exponent(i), exponent(j));
+            let gram = [of_size[i], dot(&sizes[i].1, &lengths[j].1), of_length[j]];
+            Exponents {
+                places: (i, j),
+                alpha,
+                beta,
+                gram,
+                log_determinant: log_determinant(gram),
+                prior: off(alpha, EXPONENT) + off(beta, EXPONENT) + off(alpha - beta, (0.0, APART)),
+                row: [sizes[i].0, lengths[j].0],
+            }
+        })
+        .collect();
 
     let mut points = Vec::with_capacity(EXPONENTS * EXPONENTS * SHARES);
     for step in 0..SHARES {
@@ -105,31 +134,23 @@ pub(crate) fn points(runs: &[Run], weights: &[f64], target: &Target) -> Vec<Poin
         let square = dot(&rest, &rest);
         let moments = |columns: &[(f64, Vec<f64>)]| columns.iter().map(|(_, x)| dot(x, &rest)).collect();
         let (of_sizes, of_lengths): (Vec<f64>, Vec<f64>) = (moments(&sizes), moments(&lengths));
-        for (i, size) in sizes.iter().enumerate() {
-            for (j, length) in lengths.iter().enumerate() {
-                let pair = Pair { gram: grams[i][j], moment: [of_sizes[i], of_lengths[j]], square };
-                let fitted = pair.solve();
-                let residual = fitted.residual * effective / count + NOISE.1 * noise;
-                let variance = residual / freedom;
-                let (alpha, beta) = (exponent(i), exponent(j));
-                // A and B are integrated out, so laws in which they are better determined do not win for that
-                // alone; summing over the grid does the same for E, α and β.
-                let fit = -0.5 * ((freedom + 1.0) * residual.ln() + pair.log_determinant());
-                let prior = off(alpha, EXPONENT)
-                    + off(beta, EXPONENT)
-                    + off(alpha - beta, (0.0, APART))
-                    + far(share, expected, SHARE);
-                let row = [size.0, length.0];
-                points.push(Point {
-                    weight: fit + prior,
-                    loss: irreducible + fitted.at(row),
-                    spread: fitted.variance(row) * variance * count / effective,
-                    variance,
-                    irreducible,
-                    alpha,
-                    beta,
-                });
-            }
+        let of_share = far(share, expected, SHARE);
+        for &Exponents { places: (i, j), alpha, beta, gram, log_determinant, prior, row } in &pairs {
+            let fitted = Pair { gram, moment: [of_sizes[i], of_lengths[j]], square }.solve();
+            let residual = fitted.residual * effective / count + NOISE.1 * noise;
+            let variance = residual / freedom;
+            // A and B are integrated out, so laws in which they are better determined do not win for that
+            // alone; summing over the grid does the same for E, α and β.
+            let fit = -0.5 * ((freedom + 1.0) * residual.ln() + log_determinant);
+            points.push(Point {
+                weight: fit + (prior + of_share),
+                loss: irreducible + fitted.at(row),
+                spread: fitted.variance(row) * variance * count / effective,
+                variance,
+                irreducible,
+                alpha,
+                beta,
+            });
         }
     }
     let best = points.iter().map(|point| point.weight).fold(f64::NEG_INFINITY, f64::max);
