@@ -46,6 +46,9 @@ pub struct Answer {
     pub noise: Option<f64>,
     /// How many times as wide the intervals are as without back-tests.
     pub widening: f64,
+    /// The relative deviation that failing back-tests ask for at least.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub distrust: f64,
     /// Hidden runs.
     pub backtest: Vec<Reach>,
     /// How many runs it stands on.
@@ -62,6 +65,10 @@ pub struct Answer {
     pub run: Option<TargetRun>,
     /// Of the entry, once it is registered.
     pub hash: Option<String>,
+}
+
+fn is_nought(x: &f64) -> bool {
+    *x == 0.0
 }
 
 /// `lo80`, `hi80` and so on, in another unit if `times` is not one.
@@ -160,6 +167,9 @@ impl Answer {
         }
         self.backtest.iter().for_each(|row| *text += &backtest_line(row));
         let _ = writeln!(text, "            so intervals are {:.2} times as wide as without", self.widening);
+        if self.distrust > 0.0 {
+            *text += "            and grow with the reach: the furthest back-tests fail, these runs follow no law\n";
+        }
     }
 }
 

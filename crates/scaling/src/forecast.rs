@@ -1,7 +1,7 @@
 //! The whole answer in one call: the averaged prediction, widened by what back-tests say, beside what each
 //! law alone says; or a refusal with its reasons.
 
-use crate::backtest::{BackTest, backtest, widening};
+use crate::backtest::{BackTest, backtest, distrust, widening};
 use crate::law::{ComputeLaw, CoupledLaw, JointLaw, Law};
 use crate::{Foresight, Noise, Prediction, Result, Run, Target, support};
 use serde::Serialize;
@@ -21,6 +21,8 @@ pub struct Forecast {
     pub backtests: Vec<BackTest>,
     /// How many times as wide the intervals are as without back-tests.
     pub widening: f64,
+    /// The relative deviation that failing back-tests ask for at least ([`distrust`]); nought as a rule.
+    pub distrust: f64,
     /// How much equal runs differ, if some are equal.
     pub noise: Option<Noise>,
 }
@@ -77,19 +79,37 @@ impl Family {
 
     /// The prediction alone, whether the runs can carry it or not.
     pub fn predict(&self, target: &Target) -> Result<Prediction> {
-        self.foresight.predict(target)
+        Ok(self.widened(target)?.0)
+    }
+
+    /// The prediction, and how many times as wide as without back-tests it is.
+    fn widened(&self, target: &Target) -> Result<(Prediction, f64)> {
+        let prediction = self.foresight.predict(target)?;
+        let distrust = self.distrust(target);
+        let deviation = prediction.deviation();
+        if deviation >= distrust {
+            return Ok((prediction, self.widening));
+        }
+        let widening = self.widening * distrust / deviation;
+        Ok((self.foresight.clone().widened(widening).predict(target)?, widening))
+    }
+
+    fn distrust(&self, target: &Target) -> f64 {
+        distrust(&self.backtests, support::reach(self.runs(), target))
     }
 
     /// The prediction with all that stands behind it, or a refusal with every reason ([`support::check`]).
     pub fn forecast(&self, target: &Target) -> Result<Forecast> {
         support::check(self.runs(), target)?;
+        let (prediction, widening) = self.widened(target)?;
         Ok(Forecast {
-            prediction: self.predict(target)?,
+            prediction,
             flops: support::flops(self.runs(), target),
             reach: support::reach(self.runs(), target),
             opinions: opinions(self.runs(), target),
             backtests: self.backtests.clone(),
-            widening: self.widening,
+            widening,
+            distrust: self.distrust(target),
             noise: Noise::measure(self.runs()),
         })
     }
@@ -150,6 +170,22 @@ mod tests {
         );
         assert_eq!(all.noise, None);
         assert!((all.flops / 4.8e18 - 1.0).abs() < 1e-9 && all.reach > 100.0, "{} {}", all.flops, all.reach);
+    }
+
+    #[test]
+    fn where_back_tests_fail_intervals_are_as_wide_as_they_say() {
+        let target = Target { parameters: 2e8, tokens: 4e9 };
+        let plain = Family::new(&runs(8)).unwrap();
+        let failing = |error: f64| {
+            let backtests: Vec<_> =
+                plain.backtests().iter().map(|test| BackTest { error, ..*test }).collect();
+            Family { backtests, ..plain.clone() }.forecast(&target).unwrap()
+        };
+        assert_eq!(failing(0.05).prediction, plain.predict(&target).unwrap());
+        let forecast = failing(0.5);
+        assert!((forecast.prediction.deviation() / forecast.distrust - 1.0).abs() < 1e-6);
+        assert!((forecast.prediction.loss / plain.predict(&target).unwrap().loss - 1.0).abs() < 1e-9);
+        assert!(forecast.distrust > 0.2 && forecast.widening > 5.0 * plain.widening);
     }
 
     #[test]

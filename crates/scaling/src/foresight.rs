@@ -27,6 +27,16 @@ pub struct Prediction {
     pub constants: Constants,
 }
 
+impl Prediction {
+    /// Relative deviation: that of a normal distribution with the same 80 % interval.
+    pub fn deviation(&self) -> f64 {
+        0.5 * (self.intervals[0].high - self.intervals[0].low) / (QUANTILE90 * self.loss)
+    }
+}
+
+/// The point of the standard normal distribution below which 90 % lie.
+const QUANTILE90: f64 = 1.281_551_565_544_600_4;
+
 /// Averages over the posterior, each with its deviation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Constants {

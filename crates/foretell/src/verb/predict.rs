@@ -140,6 +140,7 @@ fn answer(
         laws: forecast.opinions.clone(),
         noise: forecast.noise.map(|noise| noise.deviation),
         widening: forecast.widening,
+        distrust: forecast.distrust,
         backtest: reaches(&forecast.backtests),
         runs: known.runs.len(),
         max_rung: options.max_rung,
