@@ -25,5 +25,5 @@ pub use machine::{Cost, Probe, bandwidth, peak};
 pub use made::{Adjust, Corpus, Plan, Request, Seconds, check_memory, check_run, configure};
 pub use settings::Settings;
 pub use shape::{Family, Shape, depth, grid, widths};
-pub use site::Site;
+pub use site::{Site, Timed};
 pub use stopwatch::{Stopwatch, step_config};

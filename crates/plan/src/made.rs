@@ -167,7 +167,9 @@ impl Plan {
             check_run(&memory, site.memory(request.available))?;
             let estimate = site.step_seconds(&config)?;
             let timed = match site {
-                Site::Here { device, .. } => timed(&config, device, estimate)?,
+                Site::Here { device, timed: known, .. } => {
+                    known.step(&config, || timed(&config, device, estimate))?
+                }
                 Site::There(_) => None,
             };
             let step = timed.unwrap_or(estimate);

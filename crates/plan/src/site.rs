@@ -2,6 +2,8 @@
 
 use crate::{Elsewhere, Probe, Result};
 use engine::CpuDevice;
+use model::Config as ModelConfig;
+use std::cell::RefCell;
 use train::TrainConfig;
 
 /// A place for a run.
@@ -13,15 +15,50 @@ pub enum Site {
         probe: Probe,
         /// What it does it with.
         device: CpuDevice,
+        /// Steps that were timed, each once: the rungs of a ladder share shapes.
+        timed: Timed,
     },
     /// A machine that is described: nothing is timed.
     There(Elsewhere),
 }
 
+/// Seconds of steps, by what decides them.
+#[derive(Clone, Debug, Default)]
+pub struct Timed(RefCell<Vec<(Step, f64)>>);
+
+/// What decides the time of a step.
+#[derive(Clone, Debug, PartialEq)]
+struct Step {
+    model: ModelConfig,
+    rows: usize,
+    micro_rows: usize,
+    recompute: bool,
+    matrices: String,
+}
+
+impl Timed {
+    /// Seconds of a step: those of an equal one, or what `time` says.
+    pub(crate) fn step(
+        &self,
+        config: &TrainConfig,
+        time: impl FnOnce() -> Result<Option<f64>>,
+    ) -> Result<Option<f64>> {
+        let TrainConfig { rows, micro_rows, recompute, .. } = *config;
+        let (model, matrices) = (config.model.clone(), config.optimiser.matrices.clone());
+        let step = Step { model, rows, micro_rows, recompute, matrices };
+        if let Some((_, seconds)) = self.0.borrow().iter().find(|(known, _)| *known == step) {
+            return Ok(Some(*seconds));
+        }
+        let seconds = time()?;
+        self.0.borrow_mut().extend(seconds.map(|seconds| (step, seconds)));
+        Ok(seconds)
+    }
+}
+
 impl Site {
     /// This machine, measured for about a second and a half.
     pub fn measure(device: &CpuDevice) -> Result<Site> {
-        Ok(Site::Here { probe: Probe::measure(device)?, device: device.clone() })
+        Ok(Site::Here { probe: Probe::measure(device)?, device: device.clone(), timed: Timed::default() })
     }
 
     /// Floating-point operations a second, at most.
@@ -62,5 +99,23 @@ impl Site {
             Site::Here { probe, .. } => probe.step_seconds(config),
             Site::There(machine) => machine.step_seconds(config),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_steps_are_timed_once() {
+        let config = crate::step_config(&crate::Family::new(300).shape(32, 2), 2, 1).unwrap();
+        let timed = Timed::default();
+        let never = || -> Result<Option<f64>> { panic!("timed twice") };
+        assert_eq!(timed.step(&config, || Ok(None)).unwrap(), None);
+        assert_eq!(timed.step(&config, || Ok(Some(2.0))).unwrap(), Some(2.0));
+        let longer = TrainConfig { steps: config.steps + 1, seed: 9, ..config.clone() };
+        assert_eq!(timed.step(&longer, never).unwrap(), Some(2.0));
+        let wider = TrainConfig { rows: 2 * config.rows, ..config };
+        assert_eq!(timed.step(&wider, || Ok(Some(4.0))).unwrap(), Some(4.0));
     }
 }
