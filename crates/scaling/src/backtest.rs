@@ -115,9 +115,9 @@ pub(crate) fn widening_of(tests: impl Iterator<Item = (f64, f64)> + Clone) -> f6
     (sum / count).sqrt().min(WIDEST)
 }
 
-/// What back-tests of the furthest reach may be off by an e-fold of compute. Of other people's runs all stay within it, be their
-/// hidden rungs ever so cheap.
-const USUAL: f64 = 0.03;
+/// What back-tests of the furthest reach may be off by an e-fold of compute: what foretells them are the poorest runs. On
+/// texts written by people they are off by up to 3 % in other people's runs, and 4 % in ladders of this program.
+const USUAL: f64 = 0.05;
 
 /// The relative deviation that a prediction so many times beyond its runs has at least, whatever the laws say. It is
 /// nought for runs that follow a law. Where the furthest back-tests fail worse than those of any known family, all laws
@@ -128,7 +128,7 @@ pub fn distrust(tests: &[BackTest], reach: f64) -> f64 {
     };
     let errors = tests.iter().filter(|test| test.reach == far).map(|test| test.error.ln_1p().powi(2));
     let square = errors.clone().sum::<f64>() / errors.count() as f64;
-    let excess = (square.sqrt() / far.ln() - USUAL).max(0.0);
+    let excess = (square / far.ln().powi(2) - USUAL * USUAL).max(0.0).sqrt();
     (excess * reach.max(1.0).ln()).min(MOST_DISTRUST)
 }
 
@@ -174,11 +174,12 @@ mod tests {
     fn where_the_furthest_back_tests_fail_no_law_is_trusted() {
         let off = |reach: f64, error: f64| BackTest { error, ..test(0.5, reach) };
         assert_eq!(distrust(&[], 1000.0), 0.0);
-        // Two per cent an e-fold is usual; the near ones do not count where there are far ones.
-        assert_eq!(distrust(&[off(10.0, 0.5), off(30.0, 0.07)], 1000.0), 0.0);
+        // Four per cent an e-fold are usual; the near ones do not count where there are far ones.
+        assert_eq!(distrust(&[off(10.0, 0.5), off(30.0, 0.14)], 1000.0), 0.0);
         let failing = [off(10.0, 0.0), off(30.0, 0.3), off(30.0, 0.3)];
-        let expected = (1.3f64.ln() / 30f64.ln() - 0.03) * 1000f64.ln();
-        assert!((distrust(&failing, 1000.0) - expected).abs() < 1e-12);
+        let excess = (1.3f64.ln() / 30f64.ln()).powi(2) - 0.05 * 0.05;
+        let expected = excess.sqrt() * 1000f64.ln();
+        assert!((distrust(&failing, 1000.0) - expected.min(0.5)).abs() < 1e-12);
         assert!(distrust(&failing, 30.0) < distrust(&failing, 100.0));
         assert_eq!(distrust(&[off(10.0, 3.0)], 1e5), 0.5);
     }

@@ -17,8 +17,8 @@ const APART: f64 = 0.1;
 /// E as a share of the lowest loss seen, if the runs do not say: half of it where the dearest run took so
 /// many FLOP, and with every e-fold of compute the logarithm of the odds rises by so much, for what can be
 /// learned is learned by then. In the law of Besiroglu et al. the share is one half at 1e18 FLOP and the rise
-/// 0.18 an e-fold; models of bytes have some of it behind them at 1e11 already, hence less.
-const IRREDUCIBLE: (f64, f64) = (2e18, 0.1);
+/// 0.18 an e-fold; ladders of bytes have some of it behind them at 1e11 already, hence less.
+const IRREDUCIBLE: (f64, f64) = (2e18, 0.07);
 
 /// Deviation of that share, and the degrees of freedom of Student's distribution that it has: families
 /// differ, and where the runs do say, they are to be heard.
