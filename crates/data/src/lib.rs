@@ -17,6 +17,7 @@ pub mod inspect;
 mod manifest;
 mod order;
 mod passages;
+pub mod picture;
 mod pipeline;
 mod prepare;
 mod publish;

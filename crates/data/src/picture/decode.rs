@@ -1,0 +1,166 @@
+//! Encoded bytes to pixels. PNG, JPEG, WebP and GIF (its first frame), of any depth and colour.
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use std::io::Cursor;
+
+/// What an encoded picture may measure, asked of its header before a pixel is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of the file.
+    pub bytes: usize,
+    /// Width times height.
+    pub pixels: u64,
+}
+
+impl Default for Bounds {
+    /// 64 MiB, and 64 Mi pixels: a photograph of today's largest cameras, and 192 MiB in memory.
+    fn default() -> Bounds {
+        Bounds { bytes: 1 << 26, pixels: 1 << 26 }
+    }
+}
+
+/// Why bytes are no picture. Whoever knows where they come from says so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// There are none.
+    #[error("the picture has no bytes")]
+    Empty,
+    /// The file is too large.
+    #[error("the picture has {bytes} bytes, and {most} are allowed")]
+    Bytes {
+        /// What it has.
+        bytes: usize,
+        /// What is allowed.
+        most: usize,
+    },
+    /// It would be too large in memory.
+    #[error("the picture says that it measures {width} × {height} pixels; 1 to {most} in all are allowed")]
+    Pixels {
+        /// What it says.
+        width: u32,
+        /// What it says.
+        height: u32,
+        /// What is allowed.
+        most: u64,
+    },
+    /// It begins like none of the formats that are read.
+    #[error("the picture is none of PNG, JPEG, WebP and GIF")]
+    Format,
+    /// Its decoder stopped.
+    #[error("the picture cannot be decoded: {0}")]
+    Damaged(String),
+}
+
+/// Upright RGB pixels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    width: u32,
+    height: u32,
+    pixels: Vec<u8>,
+}
+
+impl Picture {
+    /// Of pixels, row by row from the top, three bytes each; `None` if they are not `width · height`, or none.
+    pub fn of_pixels(width: u32, height: u32, pixels: Vec<u8>) -> Option<Picture> {
+        let whole = pixels.len() as u64 == 3 * u64::from(width) * u64::from(height);
+        (whole && !pixels.is_empty()).then_some(Picture { width, height, pixels })
+    }
+
+    /// Decodes, turns upright (EXIF), lays what is transparent on white, and gives grey, 16-bit and CMYK pictures as RGB.
+    pub fn decode(bytes: &[u8], bounds: &Bounds) -> Result<Picture, Unreadable> {
+        let mut decoder = open(bytes, bounds)?;
+        // A picture whose orientation cannot be read is taken as it stands, as browsers do.
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+        image.apply_orientation(orientation);
+        let (width, height) = (image.width(), image.height());
+        let pixels = match image.color().has_alpha() {
+            true => on_white(image.into_rgba8().as_raw()),
+            false => image.into_rgb8().into_raw(),
+        };
+        Ok(Picture { width, height, pixels })
+    }
+
+    /// Width and height as it will stand, from the header alone.
+    pub fn size(bytes: &[u8], bounds: &Bounds) -> Result<(u32, u32), Unreadable> {
+        let mut decoder = open(bytes, bounds)?;
+        let (width, height) = decoder.dimensions();
+        let turned = [
+            Orientation::Rotate90,
+            Orientation::Rotate270,
+            Orientation::Rotate90FlipH,
+            Orientation::Rotate270FlipH,
+        ];
+        Ok(match decoder.orientation() {
+            Ok(orientation) if turned.contains(&orientation) => (height, width),
+            _ => (width, height),
+        })
+    }
+
+    /// Of pixels that are known to be whole.
+    pub(super) fn of_whole(width: u32, height: u32, pixels: Vec<u8>) -> Picture {
+        Picture { width, height, pixels }
+    }
+
+    /// Pixels from left to right.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Pixels from top to bottom.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Row by row from the top, red, green and blue.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+}
+
+/// A decoder that has read the header, if that keeps to the bounds.
+fn open<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<impl ImageDecoder + 'b, Unreadable> {
+    if bytes.is_empty() {
+        return Err(Unreadable::Empty);
+    }
+    if bytes.len() > bounds.bytes {
+        return Err(Unreadable::Bytes { bytes: bytes.len(), most: bounds.bytes });
+    }
+    let mut limits = Limits::no_limits();
+    // Sixteen bits a channel, four channels; what a decoder needs beside the picture is a few rows.
+    limits.max_alloc = Some(bounds.pixels.saturating_mul(8).saturating_add(1 << 20));
+    let mut reader = ImageReader::new(Cursor::new(bytes));
+    reader.limits(limits.clone());
+    let reader = reader.with_guessed_format().map_err(|_| Unreadable::Format)?;
+    if reader.format().is_none() {
+        return Err(Unreadable::Format);
+    }
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels == 0 || pixels > bounds.pixels {
+        return Err(Unreadable::Pixels { width, height, most: bounds.pixels });
+    }
+    decoder.set_limits(limits).map_err(damaged)?;
+    Ok(decoder)
+}
+
+fn damaged(error: image::ImageError) -> Unreadable {
+    match error {
+        image::ImageError::Unsupported(_) => Unreadable::Format,
+        other => Unreadable::Damaged(other.to_string()),
+    }
+}
+
+/// RGBA over white.
+fn on_white(pixels: &[u8]) -> Vec<u8> {
+    let over = |colour: u8, alpha: u8| {
+        let (colour, alpha) = (u32::from(colour), u32::from(alpha));
+        ((colour * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+    };
+    pixels
+        .chunks_exact(4)
+        .flat_map(|pixel| [over(pixel[0], pixel[3]), over(pixel[1], pixel[3]), over(pixel[2], pixel[3])])
+        .collect()
+}
