@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use damage::{altered, damaged};
 use data::Tokenizer;
+use data::picture::{Bounds, Filter, Picture, Preparation, Unreadable};
 use proptest::prelude::*;
 use samples::{JSONL, dataset, parquet, read_as, read_dataset};
 
@@ -20,6 +21,24 @@ static TOKENIZERS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
     let trained = Tokenizer::train(words.into_iter(), 300).unwrap();
     [trained, Tokenizer::bytes().unwrap()].map(|tokenizer| tokenizer.json().to_vec())
 });
+
+/// A picture of each format.
+const PICTURES: [&[u8]; 5] = [
+    include_bytes!("pictures/colours/plain.jpg"),
+    include_bytes!("pictures/colours/turned.jpg"),
+    include_bytes!("pictures/colours/see-through.png"),
+    include_bytes!("pictures/colours/palette.gif"),
+    include_bytes!("pictures/colours/lossy.webp"),
+];
+
+const PREPARATION: Preparation = Preparation {
+    longest_edge: Some(32),
+    tile: 16,
+    split: true,
+    filter: Filter::Bilinear,
+    mean: [0.5; 3],
+    deviation: [0.5; 3],
+};
 
 fn edits() -> impl Strategy<Value = Vec<u8>> {
     // Even: edits of the sample. Noise alone is the case in eight.
@@ -68,6 +87,23 @@ proptest! {
     }
 
     #[test]
+    fn pictures(edits in edits()) {
+        let bounds = Bounds { pixels: 1 << 16, ..Bounds::default() };
+        for valid in PICTURES {
+            let bytes = damaged(valid, &edits);
+            let size = Picture::size(&bytes, &bounds);
+            match Picture::decode(&bytes, &bounds) {
+                Ok(picture) => {
+                    prop_assert_eq!(size, Ok((picture.width(), picture.height())));
+                    let tiles = PREPARATION.apply(&picture);
+                    prop_assert_eq!(tiles.pixels().len(), tiles.layout().tiles() * 3 * 16 * 16);
+                }
+                Err(error) => prop_assert!(!error.to_string().contains('\n'), "{error}"),
+            }
+        }
+    }
+
+    #[test]
     fn tokenizers(edits in edits(), picks in prop::collection::vec(any::<u8>(), 0..5), value: u8) {
         for valid in TOKENIZERS.iter() {
             try_tokenizer(damaged(valid, &edits));
@@ -97,4 +133,41 @@ proptest! {
             std::fs::write(&path, valid).unwrap();
         }
     }
+}
+
+/// A file of a few bytes that claims to be a large picture is refused by its header.
+#[test]
+fn pictures_beyond_the_bounds_are_refused_before_a_pixel_is_decoded() {
+    let png = PICTURES[2];
+    let with = |at: usize, value: u32| {
+        let mut bytes = png.to_vec();
+        bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
+        let sum = crc(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&sum.to_be_bytes());
+        Picture::decode(&bytes, &Bounds::default())
+    };
+    assert!(with(16, 40).is_ok());
+    let most = Bounds::default().pixels;
+    assert_eq!(with(16, 1 << 30), Err(Unreadable::Memory { most }));
+    assert_eq!(with(20, 1 << 30), Err(Unreadable::Pixels { width: 40, height: 1 << 30, most }));
+    for at in [16, 20] {
+        assert!(with(at, 0).is_err());
+    }
+    let decode = |bytes: &[u8], bounds: &Bounds| Picture::decode(bytes, bounds).unwrap_err();
+    let small = Bounds { bytes: 100, ..Bounds::default() };
+    assert_eq!(decode(png, &small), Unreadable::Bytes { bytes: png.len(), most: 100 });
+    assert_eq!(decode(b"", &small), Unreadable::Empty);
+    assert_eq!(decode(b"a letter, not a picture", &small), Unreadable::Format);
+    assert_eq!(decode(b"BM    a bitmap", &small), Unreadable::Format);
+    for valid in PICTURES {
+        let error = Picture::decode(&valid[..valid.len() / 2], &Bounds::default()).err();
+        assert!(matches!(error, Some(Unreadable::Damaged(_))), "{error:?}");
+    }
+}
+
+/// The check of a PNG's chunk.
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+    })
 }

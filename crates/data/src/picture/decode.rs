@@ -1,7 +1,7 @@
 //! Encoded bytes to pixels. PNG, JPEG, WebP and GIF (its first frame), of any depth and colour.
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 
 /// What an encoded picture may measure, asked of its header before a pixel is decoded.
@@ -44,6 +44,12 @@ pub enum Unreadable {
         /// What is allowed.
         most: u64,
     },
+    /// To decode it would take more memory than any picture within the bounds does.
+    #[error("the picture takes more memory to decode than one of {most} pixels, and no more are allowed")]
+    Memory {
+        /// What is allowed.
+        most: u64,
+    },
     /// It begins like none of the formats that are read.
     #[error("the picture is none of PNG, JPEG, WebP and GIF")]
     Format,
@@ -72,7 +78,7 @@ impl Picture {
         let mut decoder = open(bytes, bounds)?;
         // A picture whose orientation cannot be read is taken as it stands, as browsers do.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+        let mut image = DynamicImage::from_decoder(decoder).map_err(|error| damaged(error, bounds))?;
         image.apply_orientation(orientation);
         let (width, height) = (image.width(), image.height());
         let pixels = match image.color().has_alpha() {
@@ -132,9 +138,13 @@ fn open<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<impl ImageDecoder + 'b, 
     limits.max_alloc = Some(bounds.pixels.saturating_mul(8).saturating_add(1 << 20));
     let mut reader = ImageReader::new(Cursor::new(bytes));
     reader.limits(limits.clone());
+    let damaged = |error| damaged(error, bounds);
     let reader = reader.with_guessed_format().map_err(|_| Unreadable::Format)?;
     if reader.format().is_none() {
         return Err(Unreadable::Format);
+    }
+    if reader.format() == Some(ImageFormat::Jpeg) && !is_whole_jpeg(bytes) {
+        return Err(Unreadable::Damaged("the file is cut off: no end follows its last scan".into()));
     }
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
@@ -146,10 +156,19 @@ fn open<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<impl ImageDecoder + 'b, 
     Ok(decoder)
 }
 
-fn damaged(error: image::ImageError) -> Unreadable {
+/// Whether the marker of the end stands behind the last scan; coded pixels hold no marker. The decoder itself fills up with grey
+/// what is missing.
+fn is_whole_jpeg(bytes: &[u8]) -> bool {
+    let last = |mark: u8| bytes.windows(2).rposition(|pair| pair == [0xff, mark]);
+    last(0xda) < last(0xd9)
+}
+
+fn damaged(error: ImageError, bounds: &Bounds) -> Unreadable {
     match error {
-        image::ImageError::Unsupported(_) => Unreadable::Format,
-        other => Unreadable::Damaged(other.to_string()),
+        ImageError::Unsupported(_) => Unreadable::Format,
+        ImageError::Limits(_) => Unreadable::Memory { most: bounds.pixels },
+        // Some decoders speak in several lines.
+        other => Unreadable::Damaged(other.to_string().split_whitespace().collect::<Vec<_>>().join(" ")),
     }
 }
 
