@@ -1,6 +1,6 @@
 //! `bench`: figures of this program on this machine, as JSON.
 
-use super::{bench_evidence, bench_predict};
+use super::{bench_evidence, bench_images, bench_predict};
 use crate::arguments::Common;
 use crate::{Failure, input, machine, memory, output};
 use anyhow::anyhow;
@@ -28,6 +28,8 @@ pub enum Verb {
     Race(Race),
     /// Foretell other people's runs from their cheaper ones
     Predict(bench_predict::Options),
+    /// Pictures to tiles, on one core
+    Images(bench_images::Options),
     /// Ladders, predictions and outcomes that a file names before any of them is run
     Evidence(bench_evidence::Options),
 }
@@ -87,11 +89,12 @@ pub fn run(verb: &Verb, common: &Common) -> Result<(), Failure> {
     match verb {
         Verb::Predict(options) => return bench_predict::run(options, common),
         Verb::Evidence(options) => return bench_evidence::run(options, common),
+        Verb::Images(options) => return bench_images::run(options, common),
         _ => {}
     }
     let device = machine::device(common)?;
     match verb {
-        Verb::Predict(_) | Verb::Evidence(_) => Ok(()),
+        Verb::Predict(_) | Verb::Evidence(_) | Verb::Images(_) => Ok(()),
         Verb::Probe => {
             #[derive(Serialize)]
             struct Line {

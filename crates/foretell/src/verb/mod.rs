@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod bench_evidence;
+pub mod bench_images;
 pub mod bench_predict;
 pub mod completions;
 pub mod data;

@@ -41,6 +41,28 @@ fn a_race_ends_in_time_below_what_chance_gives() {
 }
 
 #[test]
+fn pictures_become_tiles() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tests/pictures");
+    let [tall, wide, none] = ["tall.png", "wide.png", "cases.json"].map(|name| folder.join(name));
+    let line = "bench images {tall} {wide} --longest-edge 96 --tile 48 --patch 6 --seconds 0";
+    let places = [("tall", tall.as_path()), ("wide", &wide), ("none", &none)];
+    let made = ok(words(line, &places)).summary();
+    assert_eq!((&made["pictures"], &made["tiles"]), (&2.into(), &3.0.into()), "{made:?}");
+    for name in ["decode_ms", "prepare_ms", "pictures_per_s", "megapixels"] {
+        assert!(made[name].as_f64().unwrap() > 0.0, "{name}: {made:?}");
+    }
+    refused(
+        &folder,
+        &places,
+        &[
+            ("bench images {tall} --patch 5", "--patch"),
+            ("bench images {none} --seconds 0", "cases.json"),
+            ("bench images missing.png", "missing.png"),
+        ],
+    );
+}
+
+#[test]
 fn bad_input_is_refused() {
     let World { text, .. } = world();
     let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Pictures to tiles against Pillow with the Idefics3 processors of transformers, on one core: from encoded bytes to normalised
+numbers.
+
+  bench/images.py ../shared/data/vision/mathvision/images/*.jpg --longest-edge 1456 --tile 364
+
+The peers run in the environment of scripts/parity.sh; the fast processor needs torchvision, and is left out where it is not there.
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from common import ROOT, Bench, Table, median, parser
+
+PEER = """
+import io, json, sys, time
+import numpy as np
+from PIL import Image
+kind, edge, tile, seconds, *files = sys.argv[1:]
+if kind == "pillow":
+    from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil as Processor
+    tensors = "np"
+else:
+    import torch, torchvision
+    torch.set_num_threads(1)
+    from transformers.models.idefics3.image_processing_idefics3 import Idefics3ImageProcessor as Processor
+    tensors = "pt"
+edge, tile = int(edge), int(tile)
+processor = Processor(do_resize=edge > 0, size={"longest_edge": edge or 1}, max_image_size={"longest_edge": tile},
+                      image_mean=[0.5] * 3, image_std=[0.5] * 3)
+read = [open(file, "rb").read() for file in files]
+decoding = preparing = rounds = 0
+while rounds == 0 or decoding + preparing < float(seconds):
+    for one in read:
+        start = time.perf_counter()
+        picture = Image.open(io.BytesIO(one)).convert("RGB")
+        decoded = time.perf_counter()
+        processor([[picture]], return_tensors=tensors)
+        decoding += decoded - start
+        preparing += time.perf_counter() - decoded
+    rounds += 1
+count = rounds * len(read)
+print(json.dumps({"peer": kind, "pictures": len(read), "decode_ms": 1e3 * decoding / count,
+                  "prepare_ms": 1e3 * preparing / count, "pictures_per_s": count / (decoding + preparing)}))
+"""
+
+
+def peer(bench, options, kind, python):
+    command = [*bench.pinned(1), python, "-c", PEER, kind, options.longest_edge, options.tile, options.seconds, *options.files]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    if done.returncode and "ModuleNotFoundError: No module named 'torch" in done.stderr:
+        return None
+    if done.returncode:
+        sys.exit(f"{kind}: {done.stderr.strip()[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main():
+    p = parser(__doc__)
+    p.add_argument("files", nargs="+")
+    p.add_argument("--longest-edge", type=int, default=1456)
+    p.add_argument("--tile", type=int, default=364)
+    p.add_argument("--seconds", type=float, default=4.0)
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--python", type=pathlib.Path, help="Python with transformers and Pillow [default: that of scripts/parity.sh]")
+    options = p.parse_args()
+    python = options.python or pathlib.Path(os.environ.get("FORETELL_VENV", ROOT / "target/parity-venv")) / "bin/python"
+    if not python.exists():
+        sys.exit("there is no Python with transformers; run scripts/parity.sh first, or give --python")
+    bench = Bench(options)
+    table = Table(bench, "round", "ours ms", "pillow ms", "fast ms", "/ pillow", "/ fast")
+    ratios = {"pillow": [], "fast": []}
+    for number in range(options.rounds):
+        ours = bench.ours("bench", "images", *options.files, "--longest-edge", options.longest_edge, "--tile", options.tile,
+                          "--patch", options.tile, "--seconds", options.seconds)[-1]
+        cells = []
+        bench.say({"round": number, **ours})
+        for kind, found in ratios.items():
+            theirs = peer(bench, options, kind, python)
+            if theirs:
+                bench.say({"round": number, **theirs})
+                found.append(ours["pictures_per_s"] / theirs["pictures_per_s"])
+                cells.append(1e3 / theirs["pictures_per_s"])
+            else:
+                cells.append("-")
+        shown = [found[-1] if found else "-" for found in ratios.values()]
+        table.row(str(number), 1e3 / ours["pictures_per_s"], *cells, *shown)
+    bench.say({f"times_{kind}": median(found) for kind, found in ratios.items() if found})
+
+
+main()
