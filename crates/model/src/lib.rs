@@ -8,6 +8,7 @@ mod error;
 pub mod gguf;
 pub mod gpt;
 pub mod parametrisation;
+pub mod vision;
 pub mod weights;
 
 pub use config::{Config, Sizes};

@@ -208,6 +208,10 @@ pub(crate) fn cases() -> Vec<Case> {
         let x = c.param("x", &[19]);
         c.graph.scale(x, -0.5).unwrap()
     });
+    case("reshape", &|c| {
+        let x = c.param("x", &[6, 10]);
+        c.graph.apply1(Reshape { shape: vec![3, 20] }, &[x]).unwrap()
+    });
     case("add_row", &|c| {
         let (x, b) = (c.param("x", &[130, 19]), c.param("b", &[19]));
         c.graph.apply1(AddRow, &[x, b]).unwrap()

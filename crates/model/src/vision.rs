@@ -1,0 +1,264 @@
+//! The vision encoder: patches of pictures to rows of the decoder's width. SigLIP's layout (Zhai et al., arXiv:2303.15343) with
+//! the pixel shuffle and connector of Idefics3 (Laurençon et al., arXiv:2408.12637), by their names in Hugging Face's files.
+//!
+//! Pictures of all sizes are tiles of one size in one budget of patches, told apart by spans of attention alone. Patches come
+//! in [the order](VisionConfig::order) in which those of a token stand side by side: attention does not mind, and the
+//! shuffle is then another shape of the same numbers.
+
+use crate::Error;
+use engine::op::{AddRow, Attention, Gelu, Mask, PatchEmbedding, Reshape};
+use engine::{Graph, Type, Value};
+use serde::{Deserialize, Serialize};
+
+/// `vision_config` of a `config.json`; what it leaves out is Hugging Face's default.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VisionConfig {
+    /// `idefics3_vision` or `smolvlm_vision`.
+    #[serde(default = "model_type")]
+    pub model_type: String,
+    /// Channels (C).
+    #[serde(default = "hidden_size")]
+    pub hidden_size: usize,
+    /// Hidden size of the feed-forward part.
+    #[serde(default = "intermediate_size")]
+    pub intermediate_size: usize,
+    /// Layers.
+    #[serde(default = "num_hidden_layers")]
+    pub num_hidden_layers: usize,
+    /// Heads.
+    #[serde(default = "num_attention_heads")]
+    pub num_attention_heads: usize,
+    /// Colours of a pixel: only 3.
+    #[serde(default = "num_channels")]
+    pub num_channels: usize,
+    /// Pixels of a tile's side.
+    #[serde(default = "image_size")]
+    pub image_size: usize,
+    /// Pixels of a patch's side.
+    #[serde(default = "patch_size")]
+    pub patch_size: usize,
+    /// Only `gelu_pytorch_tanh`.
+    #[serde(default = "hidden_act")]
+    pub hidden_act: String,
+    /// Added to variances.
+    #[serde(default = "layer_norm_eps")]
+    pub layer_norm_eps: f64,
+}
+
+macro_rules! defaults {
+    ($($name:ident: $type:ty = $value:expr;)*) => { $(fn $name() -> $type { $value.into() })* };
+}
+
+// Of Idefics3VisionConfig in transformers.
+defaults! {
+    model_type: String = "idefics3_vision";
+    hidden_size: usize = 1152usize;
+    intermediate_size: usize = 3072usize;
+    num_hidden_layers: usize = 12usize;
+    num_attention_heads: usize = 16usize;
+    num_channels: usize = 3usize;
+    image_size: usize = 224usize;
+    patch_size: usize = 32usize;
+    hidden_act: String = "gelu_pytorch_tanh";
+    layer_norm_eps: f64 = 1e-6;
+}
+
+/// Largest size that is accepted along any axis.
+const MOST: usize = 1 << 20;
+
+impl VisionConfig {
+    /// Whether all sizes make an encoder that we have, whose patches become tokens by squares of `scale_factor`.
+    pub fn check(&self, scale_factor: usize) -> Result<(), Error> {
+        let require = |holds: bool, name: &str, reason: &str| {
+            if holds { Ok(()) } else { Err(Error::field(&format!("vision_config.{name}"), reason)) }
+        };
+        let known = matches!(self.model_type.as_str(), "idefics3_vision" | "smolvlm_vision");
+        require(known, "model_type", "only idefics3_vision and smolvlm_vision are supported")?;
+        for (name, size) in [
+            ("hidden_size", self.hidden_size),
+            ("intermediate_size", self.intermediate_size),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("image_size", self.image_size),
+            ("patch_size", self.patch_size),
+        ] {
+            require((1..=MOST).contains(&size), name, "it is outside of 1..=1048576")?;
+        }
+        require(self.num_hidden_layers <= 4096, "num_hidden_layers", "at most 4096 layers")?;
+        require(self.num_channels == 3, "num_channels", "only 3 are supported")?;
+        let divided = self.hidden_size.is_multiple_of(self.num_attention_heads);
+        require(divided, "num_attention_heads", "it must divide hidden_size")?;
+        require(self.head_dim() <= 512, "num_attention_heads", "heads above 512 are not supported")?;
+        let whole = self.image_size.is_multiple_of(self.patch_size);
+        require(whole, "patch_size", "it must divide image_size")?;
+        require(self.side() <= 1024, "patch_size", "at most 1024 patches a side are supported")?;
+        let squares = scale_factor > 0 && self.side().is_multiple_of(scale_factor);
+        require(squares, "image_size", "its patches must make whole squares of scale_factor")?;
+        require(self.hidden_act == "gelu_pytorch_tanh", "hidden_act", "only gelu_pytorch_tanh is supported")?;
+        let fits = self.layer_norm_eps > 0.0 && self.layer_norm_eps < 1.0;
+        require(fits, "layer_norm_eps", "it must be in 0..1")
+    }
+
+    /// Patches along a tile's side.
+    pub fn side(&self) -> usize {
+        self.image_size / self.patch_size
+    }
+
+    /// Patches of a tile.
+    pub fn patches(&self) -> usize {
+        self.side() * self.side()
+    }
+
+    /// Numbers of a patch.
+    pub fn patch_len(&self) -> usize {
+        self.num_channels * self.patch_size * self.patch_size
+    }
+
+    fn head_dim(&self) -> usize {
+        self.hidden_size / self.num_attention_heads
+    }
+
+    /// A tile's patches, by their place row by row, in the order that the encoder takes: tokens row by row, and in each its
+    /// square of patches row by row.
+    pub fn order(&self, scale_factor: usize) -> Vec<usize> {
+        let (side, square) = (self.side(), scale_factor);
+        let mut order = Vec::with_capacity(side * side);
+        for (top, left) in (0..side / square).flat_map(|y| (0..side / square).map(move |x| (y, x))) {
+            for (y, x) in (0..square).flat_map(|y| (0..square).map(move |x| (y, x))) {
+                order.push((top * square + y) * side + left * square + x);
+            }
+        }
+        order
+    }
+
+    /// Names and shapes of the parameters, the connector's to `width` channels among them.
+    pub fn shapes(&self, scale_factor: usize, width: usize) -> Vec<(String, Vec<usize>)> {
+        let (c, f, p) = (self.hidden_size, self.intermediate_size, self.patch_size);
+        let mut list = Vec::new();
+        let mut push = |name: String, shape: &[usize]| list.push((name, shape.to_vec()));
+        push(format!("{EMBEDDINGS}.patch_embedding.weight"), &[c, self.num_channels, p, p]);
+        push(format!("{EMBEDDINGS}.patch_embedding.bias"), &[c]);
+        push(format!("{EMBEDDINGS}.position_embedding.weight"), &[self.patches(), c]);
+        for layer in 0..self.num_hidden_layers {
+            let maps = [("k_proj", c, c), ("v_proj", c, c), ("q_proj", c, c), ("out_proj", c, c)]
+                .map(|(map, o, i)| (format!("self_attn.{map}"), o, i));
+            for (map, out, into) in
+                maps.into_iter().chain([("mlp.fc1".into(), f, c), ("mlp.fc2".into(), c, f)])
+            {
+                push(format!("{LAYERS}.{layer}.{map}.weight"), &[out, into]);
+                push(format!("{LAYERS}.{layer}.{map}.bias"), &[out]);
+            }
+            for norm in ["layer_norm1", "layer_norm2"] {
+                push(format!("{LAYERS}.{layer}.{norm}.weight"), &[c]);
+                push(format!("{LAYERS}.{layer}.{norm}.bias"), &[c]);
+            }
+        }
+        push("model.vision_model.post_layernorm.weight".into(), &[c]);
+        push("model.vision_model.post_layernorm.bias".into(), &[c]);
+        push(CONNECTOR.into(), &[width, c * scale_factor * scale_factor]);
+        list
+    }
+
+    /// The rows `[patches / scale_factor², width]` of so many patches, whole tiles.
+    ///
+    /// Inputs: `pixels [patches, K]` (f32), normalised, red, green and blue after each other as a convolution's weight has
+    /// them; `places` (their place in the tile; −1: unused), `patch_lo` and `patch_hi` (the patches that each sees: its
+    /// tile's), i32 `[patches]` each.
+    pub fn encode(
+        &self,
+        graph: &mut Graph,
+        patches: usize,
+        scale_factor: usize,
+        width: usize,
+    ) -> Result<Value, engine::Error> {
+        let (c, f, heads) = (self.hidden_size, self.intermediate_size, self.num_attention_heads);
+        let pixels = graph.input("pixels", Type::f32(&[patches, self.patch_len()]));
+        let [places, low, high] =
+            ["places", "patch_lo", "patch_hi"].map(|name| graph.input(name, Type::i32(&[patches])));
+        let p = self.patch_size;
+        let weight =
+            graph.param(&format!("{EMBEDDINGS}.patch_embedding.weight"), &[c, self.num_channels, p, p]);
+        let weight = graph.apply1(Reshape { shape: vec![c, self.patch_len()] }, &[weight])?;
+        let bias = graph.param(&format!("{EMBEDDINGS}.patch_embedding.bias"), &[c]);
+        let table = graph.param(&format!("{EMBEDDINGS}.position_embedding.weight"), &[self.patches(), c]);
+        let mut x = graph.apply1(PatchEmbedding, &[pixels, weight, bias, table, places])?;
+        let epsilon = self.layer_norm_eps as f32;
+        let norm = |graph: &mut Graph, x: Value, name: &str| {
+            let gain = graph.param(&format!("{name}.weight"), &[c]);
+            let bias = graph.param(&format!("{name}.bias"), &[c]);
+            graph.layer_norm(x, gain, bias, epsilon)
+        };
+        let map = |graph: &mut Graph, x: Value, name: &str, [out, into]: [usize; 2]| {
+            let weight = graph.param(&format!("{name}.weight"), &[out, into]);
+            let bias = graph.param(&format!("{name}.bias"), &[out]);
+            let y = graph.linear(x, weight)?;
+            graph.apply1(AddRow, &[y, bias])
+        };
+        for layer in 0..self.num_hidden_layers {
+            let name = format!("{LAYERS}.{layer}");
+            let normed = norm(graph, x, &format!("{name}.layer_norm1"))?;
+            let [q, k, v] = ["q", "k", "v"].map(|which| format!("{name}.self_attn.{which}_proj"));
+            let q = map(graph, normed, &q, [c, c])?;
+            let k = map(graph, normed, &k, [c, c])?;
+            let v = map(graph, normed, &v, [c, c])?;
+            let block = self.patches();
+            let attention = Attention { heads, kv_heads: heads, block, mask: Mask::Full, page_size: 0 };
+            let mixed = graph.apply(attention, &[q, k, v, low, high])?[0];
+            let out = map(graph, mixed, &format!("{name}.self_attn.out_proj"), [c, c])?;
+            x = graph.sum(x, out)?;
+            let normed = norm(graph, x, &format!("{name}.layer_norm2"))?;
+            let hidden = map(graph, normed, &format!("{name}.mlp.fc1"), [f, c])?;
+            let hidden = graph.apply1(Gelu, &[hidden])?;
+            let out = map(graph, hidden, &format!("{name}.mlp.fc2"), [c, f])?;
+            x = graph.sum(x, out)?;
+        }
+        let x = norm(graph, x, "model.vision_model.post_layernorm")?;
+        let square = scale_factor * scale_factor;
+        let joined = graph.apply1(Reshape { shape: vec![patches / square, square * c] }, &[x])?;
+        let connector = graph.param(CONNECTOR, &[width, square * c]);
+        graph.linear(joined, connector)
+    }
+}
+
+const EMBEDDINGS: &str = "model.vision_model.embeddings";
+const LAYERS: &str = "model.vision_model.encoder.layers";
+const CONNECTOR: &str = "model.connector.modality_projection.proj.weight";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> VisionConfig {
+        serde_json::from_str(r#"{"image_size": 24, "patch_size": 4}"#).unwrap()
+    }
+
+    #[test]
+    fn patches_of_a_token_stand_side_by_side() {
+        let order = config().order(2);
+        assert_eq!(order[..8], [0, 1, 6, 7, 2, 3, 8, 9]);
+        assert_eq!(order[12..16], [12, 13, 18, 19]);
+        let mut sorted = order;
+        sorted.sort();
+        assert!(sorted.into_iter().eq(0..36));
+    }
+
+    #[test]
+    fn what_is_no_encoder_of_ours_is_refused_by_name() {
+        config().check(2).unwrap();
+        let refused = |name: &str, change: fn(&mut VisionConfig)| {
+            let mut config = config();
+            change(&mut config);
+            let error = config.check(2).unwrap_err().to_string();
+            assert!(error.contains(name), "{name}: {error}");
+        };
+        refused("model_type", |c| c.model_type = "clip_vision_model".into());
+        refused("hidden_size", |c| c.hidden_size = 0);
+        refused("num_attention_heads", |c| c.num_attention_heads = 7);
+        refused("num_channels", |c| c.num_channels = 1);
+        refused("patch_size", |c| c.patch_size = 5);
+        refused("image_size", |c| c.image_size = 20);
+        refused("hidden_act", |c| c.hidden_act = "gelu".into());
+        refused("layer_norm_eps", |c| c.layer_norm_eps = f64::NAN);
+        assert!(config().check(0).is_err() && config().check(4).is_err());
+    }
+}
