@@ -1,6 +1,7 @@
 //! The architecture, in Hugging Face's field names: `config.json` is its only source.
 
 use crate::Error;
+use crate::vision::VisionConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -57,6 +58,38 @@ pub struct Config {
     /// What is ours alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foretell: Option<Map<String, Value>>,
+    /// What pictures go through, in Idefics3's layout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eyes: Option<Eyes>,
+}
+
+/// A vision encoder and how it is joined to the decoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Eyes {
+    /// `idefics3` or `smolvlm`, which differ in name alone.
+    pub layout: String,
+    /// The token in whose place a row of a picture stands.
+    pub image_token_id: u32,
+    /// A token is a square of patches with sides of so many.
+    pub scale_factor: usize,
+    /// The encoder.
+    pub vision: VisionConfig,
+}
+
+impl Eyes {
+    /// Tokens of a tile.
+    pub fn tokens(&self) -> usize {
+        self.vision.patches() / (self.scale_factor * self.scale_factor)
+    }
+
+    /// Layout and architecture by which Hugging Face knows them.
+    const LAYOUTS: [(&str, &str); 2] =
+        [("idefics3", "Idefics3ForConditionalGeneration"), ("smolvlm", "SmolVLMForConditionalGeneration")];
+
+    fn architecture(&self) -> Option<&'static str> {
+        Eyes::LAYOUTS.iter().find(|(layout, _)| *layout == self.layout).map(|(_, architecture)| *architecture)
+    }
 }
 
 fn float32() -> String {
@@ -113,6 +146,7 @@ impl Config {
             mlp_bias: false,
             torch_dtype: float32(),
             foretell: None,
+            eyes: None,
         };
         config.check()?;
         Ok(config)
@@ -122,6 +156,12 @@ impl Config {
     pub fn from_json(bytes: &[u8]) -> Result<Config, Error> {
         let mut value: Value = serde_json::from_slice(bytes).map_err(Error::json("config.json"))?;
         let object = value.as_object_mut().ok_or_else(|| Error::field("config.json", "it is no object"))?;
+        if object.contains_key("eyes") {
+            return Err(Error::field("eyes", "it is no field of config.json"));
+        }
+        if object.contains_key("vision_config") {
+            flatten(object)?;
+        }
         newer_names(object)?;
         let refused = |name: &str, harmless: &[Value]| match object.get(name) {
             Some(v) if !harmless.contains(v) => Err(Error::field(name, format!("{v} is not supported"))),
@@ -147,9 +187,33 @@ impl Config {
 
     /// The bytes of a `config.json`.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut text = serde_json::to_vec_pretty(self).unwrap_or_default();
+        let nested = self.eyes.as_ref().and_then(|eyes| self.nested(eyes));
+        let mut text = match nested {
+            Some(nested) => serde_json::to_vec_pretty(&nested),
+            None => serde_json::to_vec_pretty(self),
+        }
+        .unwrap_or_default();
         text.push(b'\n');
         text
+    }
+
+    /// As Hugging Face writes it: decoder and encoder under names of their own.
+    fn nested(&self, eyes: &Eyes) -> Option<Value> {
+        let text = Config { eyes: None, foretell: None, ..self.clone() };
+        let mut whole = serde_json::json!({
+            "architectures": [eyes.architecture()?],
+            "model_type": eyes.layout,
+            "image_token_id": eyes.image_token_id,
+            "scale_factor": eyes.scale_factor,
+            "tie_word_embeddings": self.tie_word_embeddings,
+            "torch_dtype": self.torch_dtype,
+            "text_config": text,
+            "vision_config": eyes.vision,
+        });
+        if let Some(ours) = &self.foretell {
+            whole["foretell"] = Value::Object(ours.clone());
+        }
+        Some(whole)
     }
 
     /// The bytes of a `generation_config.json`.
@@ -212,6 +276,11 @@ impl Config {
             "rope_theta",
             "it must be at least 1",
         )?;
+        if let Some(eyes) = &self.eyes {
+            require(eyes.architecture().is_some(), "model_type", "only idefics3 and smolvlm have eyes")?;
+            require((eyes.image_token_id as usize) < self.vocab_size, "image_token_id", "it is no token")?;
+            eyes.vision.check(eyes.scale_factor)?;
+        }
         let total = self.shapes().iter().try_fold(0usize, |sum, (_, shape)| {
             shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).and_then(|n| sum.checked_add(n))
         });
@@ -232,14 +301,22 @@ impl Config {
         self.num_attention_heads * self.head_dim
     }
 
-    /// Names and shapes of all parameters: embedding, layers, last norm, head.
+    /// The decoder's `model.…` as it is called beside an encoder.
+    pub fn name(&self, name: &str) -> String {
+        match (&self.eyes, name.strip_prefix("model.")) {
+            (Some(_), Some(rest)) => format!("model.text_model.{rest}"),
+            _ => name.into(),
+        }
+    }
+
+    /// Names and shapes of all parameters: embedding, layers, last norm, head, and the encoder's.
     pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
         let (c, f, d) = (self.hidden_size, self.intermediate_size, self.head_dim);
         let (q, kv) = (self.attention_width(), self.num_key_value_heads * d);
-        let mut list = vec![("model.embed_tokens.weight".to_string(), vec![self.vocab_size, c])];
+        let mut list = vec![(self.name("model.embed_tokens.weight"), vec![self.vocab_size, c])];
         for layer in 0..self.num_hidden_layers {
             let mut push = |name: &str, shape: &[usize]| {
-                list.push((format!("model.layers.{layer}.{name}.weight"), shape.to_vec()))
+                list.push((self.name(&format!("model.layers.{layer}.{name}.weight")), shape.to_vec()))
             };
             push("self_attn.q_proj", &[q, c]);
             push("self_attn.k_proj", &[kv, c]);
@@ -255,10 +332,11 @@ impl Config {
                 push("self_attn.k_norm", &[d]);
             }
         }
-        list.push(("model.norm.weight".into(), vec![c]));
+        list.push((self.name("model.norm.weight"), vec![c]));
         if !self.tie_word_embeddings {
             list.push(("lm_head.weight".into(), vec![self.vocab_size, c]));
         }
+        list.extend(self.eyes.iter().flat_map(|eyes| eyes.vision.shapes(eyes.scale_factor, c)));
         list
     }
 
@@ -279,6 +357,35 @@ impl Config {
     pub fn flops_per_token(&self, seq: usize) -> f64 {
         6.0 * self.multiplying() as f64 + 6.0 * (self.num_hidden_layers * seq * self.attention_width()) as f64
     }
+}
+
+/// Decoder and encoder of a nested `config.json` as the fields of a [`Config`].
+fn flatten(object: &mut Map<String, Value>) -> Result<(), Error> {
+    let mut take = |name: &str| object.remove(name).unwrap_or(Value::Null);
+    let [vision, text, layout, token, factor] =
+        ["vision_config", "text_config", "model_type", "image_token_id", "scale_factor"].map(&mut take);
+    let Value::Object(mut text) = text else { return Err(Error::field("text_config", "it is no object")) };
+    if layout != "idefics3" && layout != "smolvlm" {
+        return Err(Error::field("model_type", format!("{layout}: only idefics3 and smolvlm have eyes")));
+    }
+    let known = [("llama", "LlamaForCausalLM"), ("qwen3", "Qwen3ForCausalLM")];
+    if let Some((_, architecture)) =
+        known.iter().find(|(kind, _)| text.get("model_type") == Some(&(*kind).into()))
+    {
+        text.insert("architectures".into(), serde_json::json!([architecture]));
+    }
+    for name in ["tie_word_embeddings", "torch_dtype", "dtype", "foretell"] {
+        if let Some(value) = object.remove(name).filter(|value| !value.is_null()) {
+            text.insert(name.into(), value);
+        }
+    }
+    let factor = if factor.is_null() { 2.into() } else { factor };
+    let eyes = serde_json::json!({
+        "layout": layout, "image_token_id": token, "scale_factor": factor, "vision": vision,
+    });
+    text.insert("eyes".into(), eyes);
+    *object = text;
+    Ok(())
 }
 
 /// Since version 5, `transformers` writes `dtype` for `torch_dtype` and puts the rotary settings

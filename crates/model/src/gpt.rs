@@ -5,7 +5,7 @@
 //! positions, residual; RMSNorm, SwiGLU, residual. Then a norm and the (tied or untied) head.
 
 use crate::Config;
-use engine::op::{Attention, CacheWrite, HeadNormRope, LinearCrossEntropy, Mask, WeightedSum};
+use engine::op::{Attention, CacheWrite, HeadNormRope, LinearCrossEntropy, Mask, ScatterRows, WeightedSum};
 use engine::{Error, Graph, Layout, Output, Type, Value, gradient, recompute};
 
 /// The integer inputs of the decoder, a number a token.
@@ -42,7 +42,7 @@ struct Decoder<'a> {
 
 impl Decoder<'_> {
     fn param(&mut self, name: &str, shape: &[usize]) -> Value {
-        self.graph.param(name, shape)
+        self.graph.param(&self.config.name(name), shape)
     }
 
     /// Cosines and sines `[context, D/2]` of the rotary angles, in f64 and rounded once.
@@ -63,11 +63,18 @@ impl Decoder<'_> {
         context: usize,
         block: usize,
         cache: Option<&Cache>,
+        tiles: usize,
     ) -> Result<Hidden, Error> {
         let config = self.config;
         let (c, epsilon) = (config.hidden_size, config.rms_norm_eps as f32);
         let embedding = self.param("model.embed_tokens.weight", &[config.vocab_size, c]);
         let mut x = self.graph.embedding(embedding, inputs.tokens)?;
+        if let Some(eyes) = config.eyes.as_ref().filter(|_| tiles > 0) {
+            let (factor, patches) = (eyes.scale_factor, tiles * eyes.vision.patches());
+            let seen = eyes.vision.encode(self.graph, patches, factor, c)?;
+            let places = self.graph.input("image_rows", Type::i32(&[tiles * eyes.tokens()]));
+            x = self.graph.apply1(ScatterRows, &[x, seen, places])?;
+        }
         let rope = self.rope(context)?;
         let mut layers = Vec::new();
         for layer in 0..config.num_hidden_layers {
@@ -155,7 +162,9 @@ fn cache_name(layer: usize, which: &str) -> String {
 ///
 /// Inputs, `[rows · seq]` each: `tokens`, `positions` (from 0 in each document), `lo` and `hi` (the
 /// rows that a token's attention sees: from its document's first to itself), `targets` (−1: none),
-/// all i32, and `weights` (f32). Gradients are those of the *sum* of weighted losses: dividing by
+/// all i32, and `weights` (f32). With `tiles` of pictures also those of
+/// [`VisionConfig::encode`](crate::vision::VisionConfig::encode), and `image_rows`, i32: the place of each of a tile's tokens
+/// among the `rows · seq` (−1: none). Gradients are those of the *sum* of weighted losses: dividing by
 /// the sum of weights is left to the one who sums micro-batches.
 pub struct TrainGraph {
     /// The operations.
@@ -177,7 +186,19 @@ impl TrainGraph {
         z_loss: f32,
         remember: bool,
     ) -> Result<TrainGraph, Error> {
-        let mut score = ScoreGraph::with_z_loss(config, rows, seq, z_loss)?;
+        TrainGraph::seeing(config, rows, seq, 0, z_loss, remember)
+    }
+
+    /// The same with room for so many tiles of pictures.
+    pub fn seeing(
+        config: &Config,
+        rows: usize,
+        seq: usize,
+        tiles: usize,
+        z_loss: f32,
+        remember: bool,
+    ) -> Result<TrainGraph, Error> {
+        let mut score = ScoreGraph::with_z_loss(config, rows, seq, tiles, z_loss)?;
         let graph = &mut score.graph;
         let weights = graph.input("weights", Type::f32(&[rows * seq]));
         let cotangent = graph.scale(weights, -1.0)?;
@@ -214,15 +235,26 @@ pub struct ScoreGraph {
 impl ScoreGraph {
     /// Builds the graph.
     pub fn new(config: &Config, rows: usize, seq: usize) -> Result<ScoreGraph, Error> {
-        ScoreGraph::with_z_loss(config, rows, seq, 0.0)
+        ScoreGraph::seeing(config, rows, seq, 0)
     }
 
-    fn with_z_loss(config: &Config, rows: usize, seq: usize, z_loss: f32) -> Result<ScoreGraph, Error> {
+    /// The same with room for so many tiles of pictures.
+    pub fn seeing(config: &Config, rows: usize, seq: usize, tiles: usize) -> Result<ScoreGraph, Error> {
+        ScoreGraph::with_z_loss(config, rows, seq, tiles, 0.0)
+    }
+
+    fn with_z_loss(
+        config: &Config,
+        rows: usize,
+        seq: usize,
+        tiles: usize,
+        z_loss: f32,
+    ) -> Result<ScoreGraph, Error> {
         let mut graph = Graph::new();
         let inputs = Inputs::new(&mut graph, rows * seq);
         let targets = graph.input("targets", Type::i32(&[rows * seq]));
         let mut decoder = Decoder { graph: &mut graph, config };
-        let hidden = decoder.run(&inputs, seq, seq, None)?;
+        let hidden = decoder.run(&inputs, seq, seq, None, tiles)?;
         let head = decoder.head();
         let logp = graph.apply(LinearCrossEntropy { z_loss }, &[hidden.last, head, targets])?[0];
         Ok(ScoreGraph { graph, logp, layers: hidden.layers })
@@ -250,7 +282,7 @@ impl ActivationGraph {
         let mut graph = Graph::new();
         let inputs = Inputs::new(&mut graph, rows * seq);
         let mut decoder = Decoder { graph: &mut graph, config };
-        let hidden = decoder.run(&inputs, seq, seq, None)?;
+        let hidden = decoder.run(&inputs, seq, seq, None, 0)?;
         let head = decoder.head();
         let logits = graph.linear(hidden.last, head)?;
         Ok(ActivationGraph { graph, layers: hidden.layers, logits })
@@ -290,7 +322,7 @@ impl DecodeGraph {
         let cache = Cache { slots: graph.input("slots", Type::i32(&[tokens])), rows: slots };
         let rows = graph.input("rows", Type::i32(&[logits]));
         let mut decoder = Decoder { graph: &mut graph, config };
-        let hidden = decoder.run(&inputs, context, tokens, Some(&cache))?;
+        let hidden = decoder.run(&inputs, context, tokens, Some(&cache), 0)?;
         let head = decoder.head();
         let asked = graph.embedding(hidden.last, rows)?;
         let logits = graph.linear(asked, head)?;

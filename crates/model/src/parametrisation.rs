@@ -19,6 +19,9 @@
 //! making one). They do not depend on the size. A head of zeros (ibid., appendix D.2) makes them
 //! 1 to 3 % higher at widths 16 and 32, although narrow models then do not begin with logits that are too large.
 //!
+//! An encoder's patches are mapped as an embedding would be, for they have as many pixels at any width (deviation `1/√fan_in`, rate 1);
+//! what its maps add begins at nought and learns as gains do. Its stack has a width and a depth of its own.
+//!
 //! A branch of CompleteP is multiplied by `1/l`; here the weights that end it are, and with them their rate. Its
 //! logits are multiplied by `1/m`; here the gain of the last norm is. Rate times decay is the same for all matrices,
 //! so the time over which weights are averaged is that of the run's settings (Wang and Aitchison, arXiv:2405.13698).
@@ -50,6 +53,10 @@ pub enum Role {
     LastNorm,
     /// The map to logits.
     Head,
+    /// The map of a patch's pixels, as many at any width.
+    Patch,
+    /// What a map adds.
+    Bias,
 }
 
 /// What follows a model's size.
@@ -135,16 +142,19 @@ impl Row {
     fn standard(role: Role, fan_in: f64) -> Row {
         let initial = match role {
             Role::Embedding => Initial::Normal(1.0),
-            Role::Hidden | Role::Output | Role::Head => Initial::Normal((3.0 * fan_in).sqrt().recip()),
+            Role::Hidden | Role::Output | Role::Head | Role::Patch => {
+                Initial::Normal((3.0 * fan_in).sqrt().recip())
+            }
+            Role::Bias => Initial::Constant(0.0),
             Role::Norm | Role::LastNorm => Initial::Constant(1.0),
         };
         Row { initial, rate: 1.0, decay: 1.0, epsilon: 1.0 }
     }
 
-    /// `fan_in` is the map's; `base` what it is at the base.
-    fn transfer(role: Role, kind: Kind, config: &Config, fan_in: f64, base: f64) -> Row {
-        let m = config.hidden_size as f64 / BASE_WIDTH as f64;
-        let l = config.num_hidden_layers as f64 / BASE_LAYERS as f64;
+    /// `fan_in` is the map's; `base` what it is at the base; width and layers are those of the stack that it is in.
+    fn transfer(role: Role, kind: Kind, (width, layers): (usize, usize), fan_in: f64, base: f64) -> Row {
+        let m = width as f64 / BASE_WIDTH as f64;
+        let l = layers as f64 / BASE_LAYERS as f64;
         let map = match kind {
             Kind::AdamW => fan_in / base,
             Kind::Muon => (fan_in / base).sqrt(),
@@ -159,6 +169,8 @@ impl Row {
             Role::Norm => row(Initial::Constant(1.0), 3.0, 1.0 / (m * l)),
             Role::LastNorm => row(Initial::Constant(1.0 / m), 1.0 / m, 1.0),
             Role::Head => row(Initial::Normal(base.sqrt().recip()), 1.0, 1.0 / m),
+            Role::Patch => row(Initial::Normal(deviation), 1.0, 1.0 / m),
+            Role::Bias => row(Initial::Constant(0.0), 3.0, 1.0 / (m * l)),
         }
     }
 }
@@ -167,18 +179,30 @@ impl Row {
 pub fn table(config: &Config, choice: &Choice) -> Vec<Parameter> {
     let row = |(name, shape): (String, Vec<usize>)| {
         let role = role(&name);
-        let fan_in = shape.last().copied().unwrap_or(1) as f64;
-        let matrix = matches!(role, Role::Hidden | Role::Output | Role::Head);
+        // A convolution's weight has a patch's pixels behind its channels.
+        let fan_in = shape.iter().skip(1).product::<usize>() as f64;
+        let matrix = matches!(role, Role::Hidden | Role::Output | Role::Head | Role::Patch);
+        let stack = match &config.eyes {
+            Some(eyes) if name.starts_with("model.vision_model.") => {
+                (eyes.vision.hidden_size, eyes.vision.num_hidden_layers)
+            }
+            _ => (config.hidden_size, config.num_hidden_layers),
+        };
         let kind = match role {
             Role::Hidden | Role::Output => choice.hidden,
             _ => Kind::AdamW,
         };
-        let base = match name.contains("down_proj") {
-            true => 8.0 / 3.0 * BASE_WIDTH as f64,
-            false => BASE_WIDTH as f64,
-        };
+        let base = BASE_WIDTH as f64
+            * match (&config.eyes, &*name) {
+                (_, name) if name.contains("down_proj") => 8.0 / 3.0,
+                (_, name) if name.contains("mlp.fc2.") => 4.0,
+                (Some(eyes), name) if name.starts_with("model.connector.") => {
+                    (eyes.scale_factor * eyes.scale_factor) as f64
+                }
+                _ => 1.0,
+            };
         let row = match choice.parametrisation {
-            Parametrisation::Transfer => Row::transfer(role, kind, config, fan_in, base),
+            Parametrisation::Transfer => Row::transfer(role, kind, stack, fan_in, base),
             Parametrisation::Standard => Row::standard(role, fan_in),
         };
         let initial = match (row.initial, choice.deviation) {
@@ -201,11 +225,16 @@ pub fn table(config: &Config, choice: &Choice) -> Vec<Parameter> {
 
 fn role(name: &str) -> Role {
     match name {
-        "model.embed_tokens.weight" => Role::Embedding,
+        "model.embed_tokens.weight" | "model.text_model.embed_tokens.weight" => Role::Embedding,
         "lm_head.weight" => Role::Head,
-        "model.norm.weight" => Role::LastNorm,
+        "model.norm.weight" | "model.text_model.norm.weight" => Role::LastNorm,
+        _ if name.ends_with(".bias") => Role::Bias,
+        _ if name.ends_with("position_embedding.weight") => Role::Embedding,
+        _ if name.ends_with("patch_embedding.weight") => Role::Patch,
         _ if name.contains("norm") => Role::Norm,
-        _ if name.contains("o_proj") || name.contains("down_proj") => Role::Output,
+        _ if ["o_proj", "out_proj", "down_proj", "mlp.fc2"].iter().any(|map| name.contains(map)) => {
+            Role::Output
+        }
         _ => Role::Hidden,
     }
 }
