@@ -312,6 +312,35 @@ mod tests {
     }
 
     #[test]
+    fn an_encoder_has_a_width_of_its_own() {
+        let vision = r#"{"hidden_size": 128, "num_attention_heads": 4, "intermediate_size": 512, "num_hidden_layers": 6,
+            "image_size": 16, "patch_size": 4}"#;
+        let eyes = crate::config::Eyes {
+            layout: "idefics3".into(),
+            image_token_id: 499,
+            scale_factor: 2,
+            vision: serde_json::from_str(vision).unwrap(),
+        };
+        let config = Config { eyes: Some(eyes), ..config() };
+        config.check().unwrap();
+        let table = table(&config, &Choice::default());
+        let of = |name: &str| table.iter().find(|one| one.name.ends_with(name)).unwrap();
+        assert_eq!(of("text_model.norm.weight").role, Role::LastNorm);
+        assert_eq!(of("patch_embedding.weight").initial, Initial::Normal(48f64.sqrt().recip()));
+        assert_eq!(
+            (of("patch_embedding.weight").rule.rate, of("patch_embedding.bias").role),
+            (1.0, Role::Bias)
+        );
+        // Twice the base's width and depth; the decoder has the width of the base, and two thirds of its depth.
+        assert_eq!(of("layers.5.self_attn.out_proj.weight").rule.rate, 0.5 / 4.0);
+        assert_eq!(of("layers.5.mlp.fc2.weight").rule.rate, 0.5 / 4.0);
+        assert_eq!(of("layers.5.mlp.fc1.weight").rule.rate, 0.5);
+        assert_eq!(of("text_model.layers.1.mlp.up_proj.weight").rule.rate, 1.0);
+        assert_eq!(of("modality_projection.proj.weight").rule.rate, 0.5);
+        assert!(table.iter().filter(|one| one.name.ends_with(".bias")).all(|one| one.rule.decay == 0.0));
+    }
+
+    #[test]
     fn initial_values_have_the_stated_moments_and_differ_by_seed() {
         let table = table(&config(), &Choice::default());
         let layout =

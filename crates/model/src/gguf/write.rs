@@ -25,6 +25,12 @@ pub fn write(
     kind: Kind,
 ) -> Result<(), Error> {
     config.check()?;
+    if config.eyes.is_some() {
+        return Err(refused(
+            "vision_config",
+            "a model with eyes cannot be written as GGUF; write safetensors",
+        ));
+    }
     check(config, vocabulary)?;
     let metadata = metadata(config, vocabulary, kind);
     let (table, places) = table(config, kind)?;
