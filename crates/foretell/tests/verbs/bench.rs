@@ -44,7 +44,7 @@ fn a_race_ends_in_time_below_what_chance_gives() {
 fn pictures_become_tiles() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tests/pictures");
     let [tall, wide, none] = ["tall.png", "wide.png", "cases.json"].map(|name| folder.join(name));
-    let line = "bench images {tall} {wide} --longest-edge 96 --tile 48 --patch 6 --seconds 0";
+    let line = "bench images {tall} {wide} --longest-edge 96 --tile 48 --patch 6 --seconds 0 --json";
     let places = [("tall", tall.as_path()), ("wide", &wide), ("none", &none)];
     let made = ok(words(line, &places)).summary();
     assert_eq!((&made["pictures"], &made["tiles"]), (&2.into(), &3.0.into()), "{made:?}");

@@ -2,7 +2,7 @@
 
 use crate::common::{end, foretell, ok, refused};
 
-const VERBS: [&str; 25] = [
+const VERBS: [&str; 26] = [
     "quickstart",
     "data",
     "data build",
@@ -26,6 +26,7 @@ const VERBS: [&str; 25] = [
     "bench race",
     "bench predict",
     "bench evidence",
+    "bench images",
     "completions",
     "bench",
 ];
