@@ -147,9 +147,10 @@ fn pictures_beyond_the_bounds_are_refused_before_a_pixel_is_decoded() {
         Picture::decode(&bytes, &Bounds::default())
     };
     assert!(with(16, 40).is_ok());
-    let most = Bounds::default().pixels;
+    let Bounds { pixels: most, side, .. } = Bounds::default();
     assert_eq!(with(16, 1 << 30), Err(Unreadable::Memory { most }));
-    assert_eq!(with(20, 1 << 30), Err(Unreadable::Pixels { width: 40, height: 1 << 30, most }));
+    assert_eq!(with(20, 1 << 30), Err(Unreadable::Pixels { width: 40, height: 1 << 30, most, side }));
+    assert_eq!(with(20, 1 << 17), Err(Unreadable::Pixels { width: 40, height: 1 << 17, most, side }));
     for at in [16, 20] {
         assert!(with(at, 0).is_err());
     }

@@ -11,12 +11,14 @@ pub struct Bounds {
     pub bytes: usize,
     /// Width times height.
     pub pixels: u64,
+    /// Width and height each: what scaling takes beside the picture grows with them.
+    pub side: u32,
 }
 
 impl Default for Bounds {
-    /// 64 MiB, and 64 Mi pixels: a photograph of today's largest cameras, and 192 MiB in memory.
+    /// 64 MiB, and 64 Mi pixels with sides of 65,536: a photograph of today's largest cameras, and 192 MiB in memory.
     fn default() -> Bounds {
-        Bounds { bytes: 1 << 26, pixels: 1 << 26 }
+        Bounds { bytes: 1 << 26, pixels: 1 << 26, side: 1 << 16 }
     }
 }
 
@@ -35,14 +37,18 @@ pub enum Unreadable {
         most: usize,
     },
     /// It would be too large in memory.
-    #[error("the picture says that it measures {width} × {height} pixels; 1 to {most} in all are allowed")]
+    #[error(
+        "the picture says that it measures {width} × {height} pixels; 1 to {most} in all are allowed, and {side} along a side"
+    )]
     Pixels {
         /// What it says.
         width: u32,
         /// What it says.
         height: u32,
-        /// What is allowed.
+        /// What is allowed in all.
         most: u64,
+        /// What is allowed along a side.
+        side: u32,
     },
     /// To decode it would take more memory than any picture within the bounds does.
     #[error("the picture takes more memory to decode than one of {most} pixels, and no more are allowed")]
@@ -149,8 +155,8 @@ fn open<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<impl ImageDecoder + 'b, 
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
-    if pixels == 0 || pixels > bounds.pixels {
-        return Err(Unreadable::Pixels { width, height, most: bounds.pixels });
+    if pixels == 0 || pixels > bounds.pixels || width.max(height) > bounds.side {
+        return Err(Unreadable::Pixels { width, height, most: bounds.pixels, side: bounds.side });
     }
     decoder.set_limits(limits).map_err(damaged)?;
     Ok(decoder)
