@@ -100,7 +100,7 @@ class Bench:
 
     def ours(self, *arguments, threads=1):
         """The JSON objects that a verb prints."""
-        return self._lines([*self.pinned(threads), self.binary, *arguments, "--threads", threads, "--json"], None)
+        return self.lines([*self.pinned(threads), self.binary, *arguments, "--threads", threads, "--json"])
 
     def torch(self, *arguments, threads=1, changes=(), core=None):
         """The JSON objects that the PyTorch peer prints; `changes` are those of bench/peer.py, `core` one of ours."""
@@ -110,14 +110,15 @@ class Bench:
         self.allocator = self.allocator or allocator()
         script = [ROOT / "bench/peer.py", self.options.peer, *changes, "--"]
         pinned = self.pinned(threads) if core is None else ["taskset", "-c", core]
-        return self._lines([*pinned, python, *script, *arguments, "--threads", threads], self.allocator)
+        return self.lines([*pinned, python, *script, *arguments, "--threads", threads], self.allocator)
 
     def _python(self):
         venvs = [os.environ.get("FORETELL_BENCH_VENV", ROOT / "target/bench-venv"), ROOT / "target/parity-venv"]
         found = [path for path in (pathlib.Path(venv) / "bin/python" for venv in venvs) if path.exists()]
         return found[0] if found else sys.exit("there is no Python with torch; run bench/setup.sh first")
 
-    def _lines(self, command, more):
+    def lines(self, command, more=None):
+        """The JSON objects that a program prints, run with `more` in its environment."""
         command = [str(part) for part in command]
         done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(more or {})})
         if done.returncode:

@@ -6,7 +6,6 @@ numbers.
 
 The peers run in the environment of scripts/parity.sh; the fast processor needs torchvision, and is left out where it is not there.
 """
-import json
 import os
 import pathlib
 import subprocess
@@ -16,7 +15,6 @@ from common import ROOT, Bench, Table, median, parser
 
 PEER = """
 import io, json, sys, time
-import numpy as np
 from PIL import Image
 kind, edge, tile, seconds, *files = sys.argv[1:]
 if kind == "pillow":
@@ -47,16 +45,6 @@ print(json.dumps({"peer": kind, "pictures": len(read), "decode_ms": 1e3 * decodi
 """
 
 
-def peer(bench, options, kind, python):
-    command = [*bench.pinned(1), python, "-c", PEER, kind, options.longest_edge, options.tile, options.seconds, *options.files]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-    if done.returncode and "ModuleNotFoundError: No module named 'torch" in done.stderr:
-        return None
-    if done.returncode:
-        sys.exit(f"{kind}: {done.stderr.strip()[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def main():
     p = parser(__doc__)
     p.add_argument("files", nargs="+")
@@ -70,24 +58,22 @@ def main():
     if not python.exists():
         sys.exit("there is no Python with transformers; run scripts/parity.sh first, or give --python")
     bench = Bench(options)
-    table = Table(bench, "round", "ours ms", "pillow ms", "fast ms", "/ pillow", "/ fast")
-    ratios = {"pillow": [], "fast": []}
+    fast = not subprocess.run([python, "-c", "import torchvision"], capture_output=True).returncode
+    ratios = {kind: [] for kind in ["pillow"] + ["fast"] * fast}
+    table = Table(bench, "round", "ours ms", *(f"{kind} ms" for kind in ratios), *(f"/ {kind}" for kind in ratios))
     for number in range(options.rounds):
         ours = bench.ours("bench", "images", *options.files, "--longest-edge", options.longest_edge, "--tile", options.tile,
                           "--patch", options.tile, "--seconds", options.seconds)[-1]
-        cells = []
         bench.say({"round": number, **ours})
+        milliseconds = []
         for kind, found in ratios.items():
-            theirs = peer(bench, options, kind, python)
-            if theirs:
-                bench.say({"round": number, **theirs})
-                found.append(ours["pictures_per_s"] / theirs["pictures_per_s"])
-                cells.append(1e3 / theirs["pictures_per_s"])
-            else:
-                cells.append("-")
-        shown = [found[-1] if found else "-" for found in ratios.values()]
-        table.row(str(number), 1e3 / ours["pictures_per_s"], *cells, *shown)
-    bench.say({f"times_{kind}": median(found) for kind, found in ratios.items() if found})
+            theirs = bench.lines([*bench.pinned(1), python, "-c", PEER, kind, options.longest_edge, options.tile,
+                                  options.seconds, *options.files])[-1]
+            bench.say({"round": number, **theirs})
+            found.append(ours["pictures_per_s"] / theirs["pictures_per_s"])
+            milliseconds.append(1e3 / theirs["pictures_per_s"])
+        table.row(str(number), 1e3 / ours["pictures_per_s"], *milliseconds, *(found[-1] for found in ratios.values()))
+    bench.say({f"times_{kind}": median(found) for kind, found in ratios.items()})
 
 
 main()

@@ -39,14 +39,8 @@ fn tiles_are_those_of_the_reference_to_the_bit() {
     assert_eq!(cases.len(), 20);
     for case in cases {
         let Case { picture, preparation, longest_edge, tile, split, filter, rows, columns } = case;
-        let told = Preparation {
-            longest_edge: Some(longest_edge).filter(|edge| *edge > 0),
-            tile,
-            split,
-            filter,
-            mean: [0.5; 3],
-            deviation: [0.5; 3],
-        };
+        let longest_edge = Some(longest_edge).filter(|edge| *edge > 0);
+        let told = Preparation { split, filter, ..Preparation::new(longest_edge, tile) };
         let name = format!("{picture}-{preparation}.png");
         let tiles = told.apply(&read(&format!("{picture}.png")));
         assert_eq!((tiles.layout().rows, tiles.layout().columns), (rows, columns), "{name}");
@@ -60,8 +54,7 @@ fn patches_hold_every_pixel_where_a_convolution_looks_for_it() {
     let pixels: Vec<u8> = (0..3 * tile * tile).map(|at| at as u8).collect();
     let picture = Picture::of_pixels(tile, tile, pixels.clone()).unwrap();
     let (mean, deviation) = ([0.1, 0.2, 0.3], [0.5, 0.6, 0.7]);
-    let told =
-        Preparation { longest_edge: None, tile, split: true, filter: Filter::Lanczos, mean, deviation };
+    let told = Preparation { mean, deviation, ..Preparation::new(None, tile) };
     let mut patches = Vec::new();
     told.apply(&picture).patches(side, &told, |patch| patches.push(patch.to_vec()));
     assert_eq!(patches.len(), 4);

@@ -83,13 +83,20 @@ impl Eyes {
         self.vision.patches() / (self.scale_factor * self.scale_factor)
     }
 
-    /// Layout and architecture by which Hugging Face knows them.
-    const LAYOUTS: [(&str, &str); 2] =
-        [("idefics3", "Idefics3ForConditionalGeneration"), ("smolvlm", "SmolVLMForConditionalGeneration")];
-
     fn architecture(&self) -> Option<&'static str> {
-        Eyes::LAYOUTS.iter().find(|(layout, _)| *layout == self.layout).map(|(_, architecture)| *architecture)
+        architecture(&LAYOUTS, &self.layout)
     }
+}
+
+/// Types of decoders, and the architectures by which Hugging Face knows them.
+const DECODERS: [(&str, &str); 2] = [("qwen3", "Qwen3ForCausalLM"), ("llama", "LlamaForCausalLM")];
+
+/// The same of decoders with eyes.
+const LAYOUTS: [(&str, &str); 2] =
+    [("idefics3", "Idefics3ForConditionalGeneration"), ("smolvlm", "SmolVLMForConditionalGeneration")];
+
+fn architecture(known: &[(&str, &'static str)], kind: &str) -> Option<&'static str> {
+    known.iter().find(|(name, _)| *name == kind).map(|(_, architecture)| *architecture)
 }
 
 fn float32() -> String {
@@ -228,10 +235,8 @@ impl Config {
 
     /// Whether all sizes make a decoder that we have.
     pub fn check(&self) -> Result<(), Error> {
-        let known = matches!(
-            (self.model_type.as_str(), self.architectures.first().map(String::as_str)),
-            ("qwen3", Some("Qwen3ForCausalLM") | None) | ("llama", Some("LlamaForCausalLM") | None)
-        );
+        let known = architecture(&DECODERS, &self.model_type)
+            .is_some_and(|known| self.architectures.first().is_none_or(|one| one == known));
         if !known {
             let reason = format!(
                 "{} / {:?}: only Qwen3ForCausalLM and LlamaForCausalLM",
@@ -365,13 +370,11 @@ fn flatten(object: &mut Map<String, Value>) -> Result<(), Error> {
     let [vision, text, layout, token, factor] =
         ["vision_config", "text_config", "model_type", "image_token_id", "scale_factor"].map(&mut take);
     let Value::Object(mut text) = text else { return Err(Error::field("text_config", "it is no object")) };
-    if layout != "idefics3" && layout != "smolvlm" {
+    if architecture(&LAYOUTS, layout.as_str().unwrap_or_default()).is_none() {
         return Err(Error::field("model_type", format!("{layout}: only idefics3 and smolvlm have eyes")));
     }
-    let known = [("llama", "LlamaForCausalLM"), ("qwen3", "Qwen3ForCausalLM")];
-    if let Some((_, architecture)) =
-        known.iter().find(|(kind, _)| text.get("model_type") == Some(&(*kind).into()))
-    {
+    let kind = text.get("model_type").and_then(Value::as_str).unwrap_or_default();
+    if let Some(architecture) = architecture(&DECODERS, kind) {
         text.insert("architectures".into(), serde_json::json!([architecture]));
     }
     for name in ["tie_word_embeddings", "torch_dtype", "dtype", "foretell"] {

@@ -192,15 +192,13 @@ pub fn table(config: &Config, choice: &Choice) -> Vec<Parameter> {
             Role::Hidden | Role::Output => choice.hidden,
             _ => Kind::AdamW,
         };
-        let base = BASE_WIDTH as f64
-            * match (&config.eyes, &*name) {
-                (_, name) if name.contains("down_proj") => 8.0 / 3.0,
-                (_, name) if name.contains("mlp.fc2.") => 4.0,
-                (Some(eyes), name) if name.starts_with("model.connector.") => {
-                    (eyes.scale_factor * eyes.scale_factor) as f64
-                }
-                _ => 1.0,
-            };
+        let widths = match &config.eyes {
+            _ if name.contains("down_proj") => 8.0 / 3.0,
+            _ if name.contains("mlp.fc2.") => 4.0,
+            Some(eyes) if name.starts_with("model.connector.") => eyes.scale_factor.pow(2) as f64,
+            _ => 1.0,
+        };
+        let base = widths * BASE_WIDTH as f64;
         let row = match choice.parametrisation {
             Parametrisation::Transfer => Row::transfer(role, kind, stack, fan_in, base),
             Parametrisation::Standard => Row::standard(role, fan_in),

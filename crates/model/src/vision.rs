@@ -140,8 +140,8 @@ impl VisionConfig {
         push(format!("{EMBEDDINGS}.patch_embedding.bias"), &[c]);
         push(format!("{EMBEDDINGS}.position_embedding.weight"), &[self.patches(), c]);
         for layer in 0..self.num_hidden_layers {
-            let maps = [("k_proj", c, c), ("v_proj", c, c), ("q_proj", c, c), ("out_proj", c, c)]
-                .map(|(map, o, i)| (format!("self_attn.{map}"), o, i));
+            let maps =
+                ["k_proj", "v_proj", "q_proj", "out_proj"].map(|map| (format!("self_attn.{map}"), c, c));
             for (map, out, into) in
                 maps.into_iter().chain([("mlp.fc1".into(), f, c), ("mlp.fc2".into(), c, f)])
             {

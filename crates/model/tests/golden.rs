@@ -5,65 +5,20 @@
 
 mod common;
 
-use common::{Batch, Decoder, Trainer, device, load, sequence};
-use engine::Store;
+use common::{Batch, Decoder, Trainer, apart, device, error, golden, load, sequence};
 use engine::update::{Optimiser, Settings};
 use kernels::Isa;
-use model::Config;
 use model::gguf::Gguf;
 use model::parametrisation::{Choice, Parametrisation, table};
-use safetensors::{Dtype, SafeTensors};
 use std::path::PathBuf;
-
-/// What the other side computed.
-struct Golden(Vec<u8>);
-
-impl Golden {
-    fn floats(&self, name: &str) -> Vec<f32> {
-        let file = SafeTensors::deserialize(&self.0).unwrap();
-        let tensor = file.tensor(name).unwrap();
-        assert_eq!(tensor.dtype(), Dtype::F32, "{name}");
-        tensor.data().chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
-    }
-
-    fn integers(&self, name: &str) -> Vec<i32> {
-        let file = SafeTensors::deserialize(&self.0).unwrap();
-        let tensor = file.tensor(name).unwrap();
-        assert_eq!(tensor.dtype(), Dtype::I32, "{name}");
-        tensor.data().chunks(4).map(|b| i32::from_le_bytes(b.try_into().unwrap())).collect()
-    }
-}
-
-fn open(name: &str) -> (Config, Store, Golden) {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    let (config, params) = load(&folder);
-    (config, params, Golden(std::fs::read(folder.join("golden.safetensors")).unwrap()))
-}
 
 const MODELS: [&str; 2] = ["qwen3", "llama"];
 const LENGTH: usize = 160;
 
-/// Largest difference.
-fn apart(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).fold(0.0, |most, (a, b)| most.max((a - b).abs()))
-}
-
-/// Root of the sum of squares.
-fn norm(x: impl IntoIterator<Item = f32>) -> f64 {
-    x.into_iter().map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt()
-}
-
-/// Norm of the difference over the norm of what is expected.
-fn error(got: &[f32], expected: &[f32]) -> f64 {
-    assert_eq!(got.len(), expected.len());
-    norm(got.iter().zip(expected).map(|(a, b)| a - b)) / norm(expected.iter().copied())
-}
-
 #[test]
 fn logits_agree() {
     for name in MODELS {
-        let (config, params, golden) = open(name);
+        let (config, params, golden) = golden(name);
         let ids = &golden.integers("ids")[..LENGTH];
         let expected = golden.floats("logits");
         for isa in Isa::available() {
@@ -81,7 +36,7 @@ fn logits_agree() {
 #[test]
 fn losses_and_gradients_agree() {
     for name in MODELS {
-        let (config, params, golden) = open(name);
+        let (config, params, golden) = golden(name);
         let batch = Batch::new(&[&golden.integers("ids")[..LENGTH]]);
         let targets = (LENGTH - 1) as f32;
         for isa in Isa::available() {
@@ -106,7 +61,7 @@ fn losses_and_gradients_agree() {
 #[test]
 fn packed_documents_do_not_see_each_other() {
     for name in MODELS {
-        let (config, params, golden) = open(name);
+        let (config, params, golden) = golden(name);
         let row = &golden.integers("ids")[LENGTH..2 * LENGTH];
         let batch = Batch::new(&[&row[..90], &row[90..]]);
         let mut trainer = Trainer::new(&device(Isa::best(), 2), &params, &config, 1, LENGTH, true);
@@ -120,7 +75,7 @@ fn packed_documents_do_not_see_each_other() {
 #[test]
 fn ten_steps_of_adamw_agree() {
     for name in MODELS {
-        let (config, mut params, golden) = open(name);
+        let (config, mut params, golden) = golden(name);
         let device = device(Isa::best(), 2);
         let before: Vec<Vec<f32>> =
             config.shapes().iter().map(|(parameter, _)| params.get(parameter).unwrap()).collect();

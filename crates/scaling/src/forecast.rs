@@ -79,37 +79,34 @@ impl Family {
 
     /// The prediction alone, whether the runs can carry it or not.
     pub fn predict(&self, target: &Target) -> Result<Prediction> {
-        Ok(self.widened(target)?.0)
+        let reach = support::reach(self.runs(), target);
+        Ok(self.widened(target, distrust(&self.backtests, reach))?.0)
     }
 
-    /// The prediction, and how many times as wide as without back-tests it is.
-    fn widened(&self, target: &Target) -> Result<(Prediction, f64)> {
+    /// The prediction with at least such a deviation, and how many times as wide as without back-tests it is.
+    fn widened(&self, target: &Target, distrust: f64) -> Result<(Prediction, f64)> {
         let prediction = self.foresight.predict(target)?;
-        let distrust = self.distrust(target);
-        let deviation = prediction.deviation();
-        if deviation >= distrust {
-            return Ok((prediction, self.widening));
+        let short = distrust / prediction.deviation();
+        match short > 1.0 {
+            true => Ok((prediction.widened(short), self.widening * short)),
+            false => Ok((prediction, self.widening)),
         }
-        let widening = self.widening * distrust / deviation;
-        Ok((self.foresight.clone().widened(widening).predict(target)?, widening))
-    }
-
-    fn distrust(&self, target: &Target) -> f64 {
-        distrust(&self.backtests, support::reach(self.runs(), target))
     }
 
     /// The prediction with all that stands behind it, or a refusal with every reason ([`support::check`]).
     pub fn forecast(&self, target: &Target) -> Result<Forecast> {
         support::check(self.runs(), target)?;
-        let (prediction, widening) = self.widened(target)?;
+        let reach = support::reach(self.runs(), target);
+        let distrust = distrust(&self.backtests, reach);
+        let (prediction, widening) = self.widened(target, distrust)?;
         Ok(Forecast {
             prediction,
             flops: support::flops(self.runs(), target),
-            reach: support::reach(self.runs(), target),
+            reach,
             opinions: opinions(self.runs(), target),
             backtests: self.backtests.clone(),
             widening,
-            distrust: self.distrust(target),
+            distrust,
             noise: Noise::measure(self.runs()),
         })
     }

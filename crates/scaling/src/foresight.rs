@@ -32,6 +32,14 @@ impl Prediction {
     pub fn deviation(&self) -> f64 {
         0.5 * (self.intervals[0].high - self.intervals[0].low) / (QUANTILE90 * self.loss)
     }
+
+    /// The same with intervals so many times as wide.
+    pub(crate) fn widened(mut self, factor: f64) -> Prediction {
+        let away = |end: f64| self.loss + factor * (end - self.loss);
+        self.intervals =
+            self.intervals.map(|one| Interval { low: away(one.low), high: away(one.high), ..one });
+        self
+    }
 }
 
 /// The point of the standard normal distribution below which 90 % lie.

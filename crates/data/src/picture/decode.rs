@@ -67,9 +67,9 @@ pub enum Unreadable {
 /// Upright RGB pixels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    width: u32,
-    height: u32,
-    pixels: Vec<u8>,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) pixels: Vec<u8>,
 }
 
 impl Picture {
@@ -108,11 +108,6 @@ impl Picture {
             Ok(orientation) if turned.contains(&orientation) => (height, width),
             _ => (width, height),
         })
-    }
-
-    /// Of pixels that are known to be whole.
-    pub(super) fn of_whole(width: u32, height: u32, pixels: Vec<u8>) -> Picture {
-        Picture { width, height, pixels }
     }
 
     /// Pixels from left to right.

@@ -58,9 +58,44 @@ impl Layout {
 }
 
 impl Preparation {
+    /// With SigLIP's means and deviations, the filter of the reference, and parts where a picture is larger than a tile.
+    pub fn new(longest_edge: Option<u32>, tile: u32) -> Preparation {
+        let filter = Filter::Lanczos;
+        Preparation { longest_edge, tile, split: true, filter, mean: [0.5; 3], deviation: [0.5; 3] }
+    }
+
     /// Tiles of a picture of this size.
     pub fn layout(&self, width: u32, height: u32) -> Layout {
-        let (_, (wide, high)) = self.sizes(width, height);
+        self.cut(self.sizes(width, height).1)
+    }
+
+    /// The tiles of a picture.
+    pub fn apply(&self, picture: &Picture) -> Tiles {
+        let side = self.tile;
+        let (first, tiled) = self.sizes(picture.width(), picture.height());
+        let layout = self.cut(tiled);
+        let resized = |picture: &Picture, (width, height)| resize(picture, width, height, self.filter);
+        let scaled = resized(picture, first);
+        let picture = scaled.as_ref().unwrap_or(picture);
+        let stretched = resized(picture, tiled);
+        let picture = stretched.as_ref().unwrap_or(picture);
+        let mut pixels = Vec::with_capacity(layout.tiles() * 3 * (side * side) as usize);
+        let (row, stride) = (3 * side as usize, 3 * picture.width() as usize);
+        for top in 0..layout.rows as usize {
+            for left in 0..layout.columns as usize {
+                for y in 0..side as usize {
+                    let at = (top * side as usize + y) * stride + left * row;
+                    pixels.extend_from_slice(&picture.pixels()[at..at + row]);
+                }
+            }
+        }
+        let whole = resized(picture, (side, side));
+        pixels.extend_from_slice(whole.as_ref().unwrap_or(picture).pixels());
+        Tiles { layout, side, pixels }
+    }
+
+    /// Parts of a picture of whole tiles.
+    fn cut(&self, (wide, high): (u32, u32)) -> Layout {
         match wide > self.tile || high > self.tile {
             true => Layout { rows: high / self.tile, columns: wide / self.tile },
             false => Layout { rows: 0, columns: 0 },
@@ -150,28 +185,5 @@ impl Tiles {
                 }
             }
         }
-    }
-}
-
-impl Preparation {
-    /// The tiles of a picture.
-    pub fn apply(&self, picture: &Picture) -> Tiles {
-        let side = self.tile;
-        let (first, tiled) = self.sizes(picture.width(), picture.height());
-        let layout = self.layout(picture.width(), picture.height());
-        let resized = |picture: &Picture, (width, height)| resize(picture, width, height, self.filter);
-        let picture = resized(&resized(picture, first), tiled);
-        let mut pixels = Vec::with_capacity(layout.tiles() * 3 * (side * side) as usize);
-        let (row, stride) = (3 * side as usize, 3 * picture.width() as usize);
-        for top in 0..layout.rows as usize {
-            for left in 0..layout.columns as usize {
-                for y in 0..side as usize {
-                    let at = (top * side as usize + y) * stride + left * row;
-                    pixels.extend_from_slice(&picture.pixels()[at..at + row]);
-                }
-            }
-        }
-        pixels.extend_from_slice(resized(&picture, (side, side)).pixels());
-        Tiles { layout, side, pixels }
     }
 }

@@ -81,22 +81,25 @@ fn byte(sum: i32) -> u8 {
 
 const HALF: i32 = 1 << (PLACES - 1);
 
-/// A picture in another size, not nought either way.
-pub(super) fn resize(picture: &Picture, width: u32, height: u32, filter: Filter) -> Picture {
+/// A picture in another size, not nought either way; `None` where that is its own.
+pub(super) fn resize(picture: &Picture, width: u32, height: u32, filter: Filter) -> Option<Picture> {
     // Pillow 13 goes down first where that saves more; the versions before it never do.
     let lost = |from: u32, to: u32| i64::from(from) - i64::from(to);
     let (narrower, lower) = (lost(picture.width(), width), lost(picture.height(), height));
     let down_first = lower > 0 && lower > 2 * narrower;
-    match down_first {
-        true => across(&down(picture, height, filter), width, filter),
-        false => down(&across(picture, width, filter), height, filter),
+    if down_first {
+        let first = down(picture, height, filter);
+        across(first.as_ref().unwrap_or(picture), width, filter).or(first)
+    } else {
+        let first = across(picture, width, filter);
+        down(first.as_ref().unwrap_or(picture), height, filter).or(first)
     }
 }
 
 /// The same with rows of another length.
-fn across(picture: &Picture, width: u32, filter: Filter) -> Picture {
+fn across(picture: &Picture, width: u32, filter: Filter) -> Option<Picture> {
     if width == picture.width() {
-        return picture.clone();
+        return None;
     }
     let from = picture.width() as usize;
     let weights = Weights::new(filter, from, width as usize);
@@ -118,13 +121,13 @@ fn across(picture: &Picture, width: u32, filter: Filter) -> Picture {
             pixels.extend_from_slice(&[byte(sum[0]), byte(sum[1]), byte(sum[2])]);
         }
     }
-    Picture::of_whole(width, picture.height(), pixels)
+    Some(Picture { width, height: picture.height(), pixels })
 }
 
 /// The same with another number of rows.
-fn down(picture: &Picture, height: u32, filter: Filter) -> Picture {
+fn down(picture: &Picture, height: u32, filter: Filter) -> Option<Picture> {
     if height == picture.height() {
-        return picture.clone();
+        return None;
     }
     let stride = 3 * picture.width() as usize;
     let weights = Weights::new(filter, picture.height() as usize, height as usize);
@@ -138,5 +141,5 @@ fn down(picture: &Picture, height: u32, filter: Filter) -> Picture {
         }
         row.iter_mut().zip(&sums).for_each(|(x, &sum)| *x = byte(sum));
     }
-    Picture::of_whole(picture.width(), height, pixels)
+    Some(Picture { width: picture.width(), height, pixels })
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use data::picture::{Bounds, Filter, Picture, Preparation, Unreadable};
 use data::{BuildConfig, Dataset, Document, Source, TokenizerChoice};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
@@ -16,6 +17,15 @@ pub const JSONL: &str = r#"{"text": "A lantern é \u00e9 \ud83d\ude00.", "licens
 
 {"segments": [{"text": "seen", "weight": 0.5}, {"special": "<|endoftext|>"}, {"image": "b.png"}]}
 "#;
+
+/// A picture of each format.
+pub const PICTURES: [&[u8]; 5] = [
+    include_bytes!("../pictures/colours/plain.jpg"),
+    include_bytes!("../pictures/colours/turned.jpg"),
+    include_bytes!("../pictures/colours/see-through.png"),
+    include_bytes!("../pictures/colours/palette.gif"),
+    include_bytes!("../pictures/colours/lossy.webp"),
+];
 
 /// Five rows in pages of two, compressed.
 pub fn parquet() -> Vec<u8> {
@@ -50,6 +60,17 @@ pub fn dataset(folder: &Path, out: &Path) {
         ..BuildConfig::default()
     };
     data::build(&config, out, &mut |_| ()).unwrap();
+}
+
+/// Decodes a picture, and where that works makes tiles of it; its size is that which its header says.
+pub fn read_picture(bytes: &[u8], bounds: &Bounds) -> Result<(), Unreadable> {
+    let size = Picture::size(bytes, bounds);
+    let picture = Picture::decode(bytes, bounds)?;
+    assert_eq!(size, Ok((picture.width(), picture.height())));
+    let told = Preparation { filter: Filter::Bilinear, ..Preparation::new(Some(32), 16) };
+    let tiles = told.apply(&picture);
+    assert_eq!(tiles.pixels().len(), tiles.layout().tiles() * 3 * 16 * 16);
+    Ok(())
 }
 
 /// Opens a data folder, and where that works reads all of it.

@@ -290,6 +290,10 @@ fn train(
                 of_target.filter_map(|one| one.registered(&entries).transpose()).collect::<Result<_, _>>()?;
             // The last of them: a run that names it began after all of them.
             let Some(last) = all.iter().max_by_key(|one| one.entry.id) else { continue };
+            // What came out is in the registry, so the run itself need not be here.
+            if all.iter().all(|one| verify::known(&entries, one.entry.id)) {
+                continue;
+            }
             // When is saved follows the machine's speed, and that from minute to minute; it is none of the run's.
             for other in &all {
                 let differ = TrainConfig::differences(&other.run.config, &last.run.config)?;

@@ -3,7 +3,7 @@
 use crate::arguments::Common;
 use crate::{Failure, output};
 use anyhow::{Context, anyhow};
-use data::picture::{Bounds, Filter, Picture, Preparation};
+use data::picture::{Bounds, Picture, Preparation};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -52,14 +52,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
             "--patch {patch}: a tile of {tile} pixels is not made of whole ones"
         )));
     }
-    let told = Preparation {
-        longest_edge: Some(longest_edge).filter(|edge| *edge > 0),
-        tile,
-        split: true,
-        filter: Filter::Lanczos,
-        mean: [0.5; 3],
-        deviation: [0.5; 3],
-    };
+    let told = Preparation::new(Some(longest_edge).filter(|edge| *edge > 0), tile);
     let mut files = Vec::with_capacity(options.files.len());
     for path in &options.files {
         files.push(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?);

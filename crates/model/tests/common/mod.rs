@@ -6,6 +6,7 @@ use kernels::{Cpu, Isa};
 use model::gpt::{DecodeGraph, ScoreGraph, TrainGraph};
 use model::parametrisation::{Choice, initialise, table};
 use model::{Config, Sizes, weights};
+use safetensors::{Dtype, SafeTensors};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,6 +35,56 @@ pub(crate) fn load(folder: &Path) -> (Config, Store) {
     };
     weights::load(&mut params, &mut open).unwrap();
     (config, params)
+}
+
+/// What another program computed.
+pub(crate) struct Golden(Vec<u8>);
+
+impl Golden {
+    pub(crate) fn floats(&self, name: &str) -> Vec<f32> {
+        self.numbers(name, Dtype::F32, f32::from_le_bytes)
+    }
+
+    pub(crate) fn integers(&self, name: &str) -> Vec<i32> {
+        self.numbers(name, Dtype::I32, i32::from_le_bytes)
+    }
+
+    fn numbers<T>(&self, name: &str, kind: Dtype, number: fn([u8; 4]) -> T) -> Vec<T> {
+        let file = SafeTensors::deserialize(&self.0).unwrap();
+        let tensor = file.tensor(name).unwrap();
+        assert_eq!(tensor.dtype(), kind, "{name}");
+        tensor.data().chunks(4).map(|bytes| number(bytes.try_into().unwrap())).collect()
+    }
+
+    /// Names of the tensors that begin so, without that.
+    pub(crate) fn names(&self, begin: &str) -> Vec<String> {
+        let file = SafeTensors::deserialize(&self.0).unwrap();
+        file.names().into_iter().filter_map(|name| name.strip_prefix(begin)).map(String::from).collect()
+    }
+}
+
+/// A model of `tests/golden` and its numbers.
+pub(crate) fn golden(name: &str) -> (Config, Store, Golden) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let (config, params) = load(&folder);
+    (config, params, Golden(std::fs::read(folder.join("golden.safetensors")).unwrap()))
+}
+
+/// Largest difference.
+pub(crate) fn apart(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).fold(0.0, |most, (a, b)| most.max((a - b).abs()))
+}
+
+/// Root of the sum of squares.
+pub(crate) fn norm(x: impl IntoIterator<Item = f32>) -> f64 {
+    x.into_iter().map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt()
+}
+
+/// Norm of the difference over the norm of what is expected.
+pub(crate) fn error(got: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(got.len(), expected.len());
+    norm(got.iter().zip(expected).map(|(a, b)| a - b)) / norm(expected.iter().copied())
 }
 
 /// A small model of odd sizes with random weights, gains other than one included.
