@@ -16,10 +16,12 @@ use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::manifest::{Counts, FORMAT, Manifest, SourceEntry, Span, SplitEntry, TokenizerEntry, VERSION};
+use crate::picture::Bounds;
 use crate::pipeline::{self, Pass, Worked};
 use crate::prepare::{Preparer, cut};
 use crate::publish::Publication;
 use crate::reader::{InvalidUtf8, Item, ReaderConfig, Watch};
+use crate::seeing::{PictureTokens, Seeing};
 use crate::shard::{Piece, ShardWriter};
 use crate::source::{Input, Source, resolve};
 use crate::tokenizer::Tokenizer;
@@ -79,6 +81,10 @@ pub struct BuildConfig {
     pub strict: bool,
     /// Keep documents that occurred before.
     pub keep_duplicates: bool,
+    /// How pictures become tokens, where there are some.
+    pub seeing: Seeing,
+    /// Leave documents out, and count them, whose images cannot be read; otherwise the first of them is an error.
+    pub skip_broken_images: bool,
     /// A TOML file of rules for what to leave out.
     pub rules: Option<PathBuf>,
     /// A list of held-out items, as [`crate::HeldOut::open`] reads it.
@@ -109,6 +115,8 @@ impl Default for BuildConfig {
             invalid_utf8: InvalidUtf8::Replace,
             strict: false,
             keep_duplicates: false,
+            seeing: Seeing::default(),
+            skip_broken_images: false,
             rules: None,
             held_out: None,
             held_out_action: HeldOutAction::Drop,
@@ -204,6 +212,7 @@ impl BuildConfig {
         if !(1 << 10..=1 << 30).contains(&self.sample_bytes) {
             return bad(format!("sample_bytes is {}; from 1 KiB to 1 GiB", self.sample_bytes));
         }
+        self.seeing.check()?;
         if self.shard_tokens == 0 {
             return bad("a shard of 0 tokens holds nothing".into());
         }
@@ -280,16 +289,20 @@ pub fn build_until(
             "the tokenizer is encoded by the `tokenizers` crate, several times slower than ours: {reason}"
         ));
     }
-    let mut manifest = builder.write(&tokenizer, publication.folder(), None)?;
+    let seeing = config.seeing.extend(&tokenizer)?;
+    let tokenizers = (&tokenizer, &seeing);
+    let mut manifest = builder.write(tokenizers, publication.folder(), None)?;
     if let Err(key) = manifest {
         // No document fell below the share: hold out the one with the lowest hash.
         publication.clear()?;
-        manifest = builder.write(&tokenizer, publication.folder(), Some(key))?;
+        manifest = builder.write(tokenizers, publication.folder(), Some(key))?;
     }
     let Ok(manifest) = manifest else {
         return Err(Error::Empty("no document could be held out".into()));
     };
     builder.report(Phase::Publishing, &manifest.counts, builder.total);
+    // Only data with pictures has their tokens.
+    let tokenizer = if manifest.seeing.is_some() { &seeing } else { &tokenizer };
     for (name, bytes) in tokenizer.files() {
         publication.write(name, &bytes)?;
     }
@@ -422,16 +435,18 @@ impl Builder<'_> {
         Ok(kept.into_values().collect())
     }
 
-    /// Writes the shards. If something should be held out and no document was, gives the key of the
-    /// document that should be, to be passed as `forced`.
+    /// Writes the shards, with a tokenizer and the same with the tokens of pictures. If something should be held out and no
+    /// document was, gives the key of the document that should be, to be passed as `forced`.
     fn write(
         &mut self,
-        tokenizer: &Tokenizer,
+        (plain, seeing): (&Tokenizer, &Tokenizer),
         folder: &Path,
         forced: Option<u64>,
     ) -> Result<std::result::Result<Manifest, u64>> {
         let (config, filter, total) = (self.config, &self.filter, self.total);
-        let (vocab_size, limit) = (tokenizer.vocab_size(), config.shard_tokens);
+        let pictures = PictureTokens::new(&config.seeing, seeing)?;
+        // Enough for either: whether there are pictures is known at the end.
+        let (vocab_size, limit) = (seeing.vocab_size(), config.shard_tokens);
         let mut train = ShardWriter::new(folder, "train", vocab_size, limit);
         let mut eval = ShardWriter::new(folder, "eval", vocab_size, limit);
         let mut counts = Counts { malformed: self.input.problems.len() as u64, ..Counts::default() };
@@ -457,7 +472,7 @@ impl Builder<'_> {
             watch: Watch { stop: self.stop.clone(), ..Watch::default() },
         };
         let worker = || {
-            let mut preparer = Preparer::new(tokenizer);
+            let mut preparer = Preparer::new(seeing, Some(&pictures));
             move |items: Vec<Item>| {
                 prepare(config, filter, items, |document, hash| {
                     let piece = preparer.encode(document, hash)?;
@@ -553,15 +568,18 @@ impl Builder<'_> {
                 source.path, source.files
             )));
         }
+        let sees = train.images + eval.images > 0;
+        let tokenizer = if sees { seeing } else { plain };
         Ok(Ok(Manifest {
             format: FORMAT.into(),
             version: VERSION,
             tokenizer: TokenizerEntry {
-                vocab_size,
+                vocab_size: tokenizer.vocab_size(),
                 blake3: blake3::hash(tokenizer.json()).to_hex().to_string(),
                 config_blake3: Some(blake3::hash(tokenizer.config()).to_hex().to_string()),
                 slow_reason: tokenizer.slow_reason().map(str::to_owned),
             },
+            seeing: sees.then(|| config.seeing.clone()),
             sources,
             train,
             eval,
@@ -579,6 +597,9 @@ fn finish(mut writer: ShardWriter) -> Result<SplitEntry> {
         documents: writer.documents,
         bytes: writer.bytes,
         words: writer.words,
+        images: writer.images,
+        tiles: writer.tiles,
+        most_tiles: writer.most_tiles,
         shards,
     })
 }
@@ -611,7 +632,7 @@ fn prepare<T>(
         counts.bytes += document.text_bytes() as u64;
         counts.parts += u64::from(record.part);
         counts.invalid_utf8 += u64::from(record.replaced);
-        if document.texts().all(str::is_empty) && document.first_image().is_none() {
+        if document.texts().all(str::is_empty) && document.images().next().is_none() {
             counts.empty += 1;
             continue;
         }
@@ -630,10 +651,28 @@ fn prepare<T>(
         if let Some(licence) = record.licence {
             *output.licences.entry(licence).or_default() += 1;
         }
+        if let Err(what) = document.load_images(Bounds::default().bytes) {
+            let broken = Error::Image { place: document.id, what };
+            match config.skip_broken_images {
+                true => counts.skip(broken),
+                false => output.fatal = Some(broken),
+            }
+            if output.fatal.is_some() {
+                return Ok(output);
+            }
+            continue;
+        }
         for piece in cut(document, config.cut_bytes) {
-            counts.pieces += 1;
             let hash = piece.content_hash();
-            output.pieces.push(each(&piece, hash)?);
+            match each(&piece, hash) {
+                Err(broken @ Error::Image { .. }) if config.skip_broken_images => counts.skip(broken),
+                Err(broken @ Error::Image { .. }) => {
+                    output.fatal = Some(broken);
+                    return Ok(output);
+                }
+                made => output.pieces.push(made?),
+            }
+            counts.pieces += 1;
         }
     }
     Ok(output)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::manifest::{self, Manifest, SplitEntry};
+use crate::seeing::{Look, image_token};
 use crate::split::Split;
 use crate::storage;
 use crate::tokenizer::{self, Tokenizer};
@@ -70,6 +71,20 @@ impl Dataset {
         &self.eval
     }
 
+    /// How its pictures are seen, if there are some: with patches row by row, and room for one tile in a row, until a model says
+    /// otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where the tokenizer lacks the token of pictures.
+    pub fn look(&self) -> Result<Option<Look>> {
+        let Some(seeing) = self.manifest.seeing.clone() else { return Ok(None) };
+        seeing.check()?;
+        let image = image_token(&self.tokenizer).ok_or_else(|| {
+            Error::corrupt(&self.folder.join("tokenizer.json"), "lacks the token of pictures")
+        })? as i32;
+        Ok(Some(Look { order: (0..seeing.patches()).collect(), tiles: 1, image, seeing }))
+    }
+
     /// Reads every file and compares it with what the manifest and the tokenizer say it is; an error names
     /// the file that was altered.
     pub fn verify(&self) -> Result<()> {
@@ -98,8 +113,9 @@ impl Dataset {
             }
         }
         for shard in self.manifest.train.shards.iter().chain(&self.manifest.eval.shards) {
+            let images = shard.images_blake3.iter().map(|hash| ("images", hash));
             let files = [("tokens", &shard.tokens_blake3), ("index", &shard.index_blake3)];
-            for (extension, expected) in files {
+            for (extension, expected) in files.into_iter().chain(images) {
                 let path = self.folder.join(format!("{}.{extension}", shard.name));
                 let mut hasher = blake3::Hasher::new();
                 hasher.update_reader(storage::open(&path)?).map_err(Error::io("read", &path))?;
@@ -117,6 +133,7 @@ impl Dataset {
         own.insert(manifest::FILE.into());
         for shard in self.manifest.train.shards.iter().chain(&self.manifest.eval.shards) {
             own.extend(["tokens", "index"].map(|extension| format!("{}.{extension}", shard.name)));
+            own.extend(shard.images_blake3.iter().map(|_| format!("{}.images", shard.name)));
         }
         let entries = fs::read_dir(&self.folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
         let entries = entries.map_err(Error::io("list", &self.folder))?;

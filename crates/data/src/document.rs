@@ -3,6 +3,10 @@
 //! Text is a special case of a document (invariant 4): every reader, filter and shard works on
 //! [`Document`], never on a string.
 
+use std::path::Path;
+
+use crate::storage;
+
 /// One unit of data: what attention may see at once, what is kept, dropped or held out as a whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
@@ -48,7 +52,7 @@ pub enum Special {
 /// Where the bytes of an image are.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ImageRef {
-    /// A file, as named by the document.
+    /// A file: as the document names it, and once it is read from one, by its path.
     File(String),
     /// The encoded bytes themselves (PNG, JPEG, …).
     Bytes(Vec<u8>),
@@ -156,12 +160,30 @@ impl Document {
         })
     }
 
-    /// The first image in it, if there is one.
-    pub fn first_image(&self) -> Option<&ImageRef> {
-        self.segments.iter().find_map(|segment| match &segment.kind {
+    /// Its images, in order.
+    pub fn images(&self) -> impl Iterator<Item = &ImageRef> {
+        self.segments.iter().filter_map(|segment| match &segment.kind {
             SegmentKind::Image(image) => Some(image),
             _ => None,
         })
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn images_mut(&mut self) -> impl Iterator<Item = &mut ImageRef> {
+        self.segments.iter_mut().filter_map(|segment| match &mut segment.kind {
+            SegmentKind::Image(image) => Some(image),
+            _ => None,
+        })
+    }
+
+    /// Reads the images that are files, none of more than `most` bytes; the error says which cannot be read.
+    pub(crate) fn load_images(&mut self, most: usize) -> Result<(), String> {
+        for image in self.images_mut() {
+            let ImageRef::File(name) = &*image else { continue };
+            let bytes = storage::read_at_most(Path::new(name), most).map_err(|error| error.to_string())?;
+            *image = ImageRef::Bytes(bytes);
+        }
+        Ok(())
     }
 
     /// A hash of the content: kinds, weights and bytes, but neither its name nor its source, so that the

@@ -46,14 +46,13 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
-    /// An image, for which the model has no eyes yet.
-    #[error(
-        "{place}: the document holds an image, and images cannot be trained on yet; remove these \
-         documents or exclude the file"
-    )]
+    /// An image that cannot be read.
+    #[error("{place}: {what} (--skip-broken-images leaves such documents out and counts them)")]
     Image {
         /// The document.
         place: String,
+        /// Why.
+        what: String,
     },
     /// The target folder is there already.
     #[error("{} exists already; choose another folder or pass --force to replace it", path.display())]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::order::permute;
+use crate::packing::pack;
+use crate::seeing::Look;
 use crate::split::Split;
 use crate::tokenizer::Tokenizer;
 
@@ -17,6 +19,9 @@ pub struct EvalSet {
     seq: usize,
     /// First token of each piece and where it begins in the set; the last entry is the total.
     pieces: Vec<(u64, u64)>,
+    /// Where rows begin in the set, and the end, if they are not all of one length.
+    starts: Option<Vec<u64>>,
+    look: Option<Look>,
     tokens: u64,
     targets: u64,
     weight: f64,
@@ -34,6 +39,17 @@ impl EvalSet {
     /// Takes pieces, in one fixed pseudo-random order, until the next would exceed `most_tokens` (at least one).
     /// `seq` decides only how much context a target has.
     pub fn new(split: Arc<Split>, tokenizer: &Tokenizer, seq: usize, most_tokens: u64) -> Result<EvalSet> {
+        EvalSet::seeing(split, tokenizer, seq, most_tokens, None)
+    }
+
+    /// The same for a model that sees: documents are cut where that can be helped no more than in training.
+    pub fn seeing(
+        split: Arc<Split>,
+        tokenizer: &Tokenizer,
+        seq: usize,
+        most_tokens: u64,
+        look: Option<Look>,
+    ) -> Result<EvalSet> {
         if seq == 0 {
             return Err(Error::Config("a row of 0 tokens holds nothing".into()));
         }
@@ -65,8 +81,12 @@ impl EvalSet {
         }
         // Reading goes forward through the files.
         chosen.sort_unstable();
-        let mut set =
-            EvalSet { seq, pieces: Vec::new(), tokens, targets: 0, weight: 0.0, bytes: 0, words: 0, split };
+        let starts = match look.as_ref().filter(|_| split.sees()) {
+            Some(look) => Some(pack(&split, chosen.iter().map(|&(start, end, _)| start..end), seq, look)?),
+            None => None,
+        };
+        let (pieces, targets, weight, bytes, words) = (Vec::new(), 0, 0.0, 0, 0);
+        let mut set = EvalSet { seq, pieces, starts, look, tokens, targets, weight, bytes, words, split };
         let mut at = 0;
         for (start, end, document) in chosen {
             set.pieces.push((start, at));
@@ -116,7 +136,8 @@ impl EvalSet {
 
     /// Rows that cover the set once.
     pub fn rows(&self) -> usize {
-        self.tokens.div_ceil(self.seq as u64) as usize
+        let even = || self.tokens.div_ceil(self.seq as u64) as usize;
+        self.starts.as_ref().map_or_else(even, |starts| starts.len() - 1)
     }
 
     /// Tokens a row.
@@ -144,18 +165,32 @@ impl EvalSet {
         self.words
     }
 
+    /// Where a row begins and ends in the set.
+    fn row(&self, row: usize) -> (u64, u64) {
+        match &self.starts {
+            Some(starts) => {
+                let place = |at: usize| starts.get(at).copied().unwrap_or(self.tokens);
+                (place(row), place(row + 1))
+            }
+            None => {
+                let start = row as u64 * self.seq as u64;
+                (start, (start + self.seq as u64).min(self.tokens))
+            }
+        }
+    }
+
     /// Fills a batch with rows `first` and on; those beyond the last predict nothing.
     pub fn batch(&self, first: usize, rows: usize, batch: &mut Batch) -> Result<()> {
-        batch.shape(rows, self.seq);
+        batch.shape(rows, self.seq, self.look.as_ref());
         for row in 0..rows {
-            let start = (first + row) as u64 * self.seq as u64;
-            let end = (start + self.seq as u64).min(self.tokens);
+            let (start, end) = self.row(first + row);
             let (mut here, mut place) = (start, row * self.seq);
             while here < end {
                 let index = self.pieces.partition_point(|&(_, at)| at <= here) - 1;
                 let (token, at) = self.pieces[index];
                 let most = (end - here).min(self.pieces[index + 1].1 - here) as usize;
-                let count = self.split.fill_part(token + (here - at), most, place, batch)?;
+                let count =
+                    self.split.fill_part(token + (here - at), most, place, self.look.as_ref(), batch)?;
                 here += count as u64;
                 place += count;
             }

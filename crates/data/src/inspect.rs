@@ -105,14 +105,14 @@ pub fn document(dataset: &Dataset, eval: bool, number: u64, most: usize) -> Resu
 
 /// A document that is not in a data folder, as a tokenizer would have it.
 pub fn raw(tokenizer: &Tokenizer, document: &Document, most: usize) -> Result<DocumentView> {
-    let piece = Preparer::new(tokenizer).encode(document, document.content_hash())?;
+    let piece = Preparer::new(tokenizer, None).encode(document, document.content_hash())?;
     let mut segments = piece.segments.iter().peekable();
     let mut shown = Vec::new();
     for (offset, &id) in piece.tokens.iter().enumerate().take(most) {
-        while segments.peek().is_some_and(|(end, _)| *end as usize <= offset) {
+        while segments.peek().is_some_and(|segment| segment.end as usize <= offset) {
             segments.next();
         }
-        shown.push(token(tokenizer, id as i32, segments.peek().map_or(1.0, |s| s.1)));
+        shown.push(token(tokenizer, id as i32, segments.peek().map_or(1.0, |segment| segment.weight)));
     }
     Ok(DocumentView {
         id: document.id.clone(),

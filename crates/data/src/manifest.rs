@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::seeing::Seeing;
 use crate::storage;
 
 /// Value of [`Manifest::format`].
@@ -24,6 +25,9 @@ pub struct Manifest {
     pub version: u32,
     /// The tokenizer.
     pub tokenizer: TokenizerEntry,
+    /// How pictures become tokens, if there are some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seeing: Option<Seeing>,
     /// Where documents came from, as they were named.
     pub sources: Vec<SourceEntry>,
     /// What is trained on.
@@ -95,11 +99,24 @@ pub struct SplitEntry {
     pub bytes: u64,
     /// Words of text: runs of bytes that are no ASCII white space.
     pub words: u64,
+    /// Images, each as often as it stands in a document.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub images: u64,
+    /// Tiles of these.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub tiles: u64,
+    /// Most tiles of a document.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub most_tiles: u64,
     /// Its files, in order.
     pub shards: Vec<ShardEntry>,
 }
 
-/// A pair of files.
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
+/// The files of a shard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ShardEntry {
     /// `train-00000` for `train-00000.tokens` and `train-00000.index`.
@@ -112,6 +129,9 @@ pub struct ShardEntry {
     pub tokens_blake3: String,
     /// BLAKE3 of the `.index` file.
     pub index_blake3: String,
+    /// BLAKE3 of the `.images` file, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images_blake3: Option<String>,
 }
 
 /// What became of what was read.
@@ -121,6 +141,9 @@ pub struct Counts {
     pub documents: u64,
     /// Bytes of text in them.
     pub bytes: u64,
+    /// Documents left out because an image of theirs cannot be read.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub broken_images: u64,
     /// Pieces that they were cut into.
     pub pieces: u64,
     /// Documents too large to hold, read in parts.
@@ -154,6 +177,15 @@ impl Counts {
         }
     }
 
+    /// Counts a document that is left out for an image.
+    pub(crate) fn skip(&mut self, broken: Error) {
+        self.broken_images += 1;
+        self.note(match broken {
+            Error::Image { place, what } => format!("{place}: {what}"),
+            other => other.to_string(),
+        });
+    }
+
     /// Adds the counts of another part.
     pub(crate) fn add(&mut self, other: Counts) {
         self.documents += other.documents;
@@ -161,6 +193,7 @@ impl Counts {
         self.pieces += other.pieces;
         self.parts += other.parts;
         self.malformed += other.malformed;
+        self.broken_images += other.broken_images;
         self.invalid_utf8 += other.invalid_utf8;
         self.empty += other.empty;
         self.duplicates += other.duplicates;
@@ -238,6 +271,9 @@ impl Manifest {
         for shard in &split.shards {
             hasher.update(shard.tokens_blake3.as_bytes());
             hasher.update(shard.index_blake3.as_bytes());
+            if let Some(hash) = &shard.images_blake3 {
+                hasher.update(hash.as_bytes());
+            }
         }
         *hasher.finalize().as_bytes()
     }

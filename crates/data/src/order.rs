@@ -8,11 +8,15 @@
 //!
 //! Sources with weights are mixed by rows: in every cycle of 4096 rows each source has its share, to the
 //! nearest row, in pseudo-random places; a source that runs out begins its next epoch.
+//!
+//! Where there are pictures, a window is as many whole documents as fit into a row (`packing`), in every epoch the same.
 
 use std::sync::Arc;
 
 use crate::batch::Batch;
 use crate::error::{Error, Result};
+use crate::packing::pack;
+use crate::seeing::Look;
 use crate::split::{Group, Split};
 
 /// Rows in which the shares of sources come out exactly.
@@ -25,13 +29,16 @@ pub struct Order {
     seed: u64,
     seq: usize,
     parts: Vec<Part>,
+    look: Option<Look>,
 }
 
 /// A group of the split with its share of a cycle.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Part {
     group: Group,
     windows: u64,
+    /// Where they begin, and the end, if they are not all of one length.
+    starts: Option<Arc<[u64]>>,
     /// First of its places in a cycle, and their number.
     first: u64,
     count: u64,
@@ -40,14 +47,30 @@ struct Part {
 impl Order {
     /// The order of a split with rows of `seq` tokens.
     pub fn new(split: Arc<Split>, seed: u64, seq: usize) -> Result<Order> {
+        Order::seeing(split, seed, seq, None)
+    }
+
+    /// The same for a model that sees.
+    pub fn seeing(split: Arc<Split>, seed: u64, seq: usize, look: Option<Look>) -> Result<Order> {
         if seq == 0 {
             return Err(Error::Config("a row of 0 tokens holds nothing".into()));
         }
         if split.tokens() == 0 {
             return Err(Error::Empty("the split holds no tokens to train on".into()));
         }
-        let parts = shares(split.groups(), seq);
-        Ok(Order { split, seed, seq, parts })
+        let mut parts = shares(split.groups(), seq);
+        if let Some(look) = look.as_ref().filter(|_| split.sees()) {
+            for part in &mut parts {
+                let Group { start, tokens, .. } = part.group;
+                let first = split.document_of(start);
+                let documents = (first..split.documents()).map(|document| split.document(document));
+                let inside = documents.take_while(|document| document.start < start + tokens);
+                let starts = pack(&split, inside, seq, look)?;
+                part.windows = starts.len() as u64 - 1;
+                part.starts = Some(starts.into());
+            }
+        }
+        Ok(Order { split, seed, seq, parts, look })
     }
 
     /// Tokens a row.
@@ -74,7 +97,7 @@ impl Order {
 
     /// Fills a batch with rows `first` and on of the whole training run. Allocates only to grow the batch.
     pub fn rows(&self, first: u64, rows: usize, batch: &mut Batch) -> Result<()> {
-        batch.shape(rows, self.seq);
+        batch.shape(rows, self.seq, self.look.as_ref());
         for row in 0..rows {
             let (start, end, group) = self.window(first.wrapping_add(row as u64));
             self.fill_row(start, end, group, row * self.seq, batch)?;
@@ -86,9 +109,13 @@ impl Order {
     /// goes round.
     fn window(&self, row: u64) -> (u64, u64, Group) {
         let (part, nth) = self.part(row);
+        let part = &self.parts[part];
         let epoch = nth / part.windows;
         let key = mix(self.seed ^ mix(part.group.start ^ mix(epoch)));
         let window = permute(nth % part.windows, part.windows, key);
+        if let Some(starts) = &part.starts {
+            return (starts[window as usize], starts[window as usize + 1], part.group);
+        }
         let tokens = part.group.tokens;
         let start = window * self.seq as u64;
         let end = (start + self.seq as u64).min(tokens);
@@ -97,16 +124,17 @@ impl Order {
         (start + turn, end + turn, part.group)
     }
 
-    /// The source of a row, and how many rows it had before.
-    fn part(&self, row: u64) -> (Part, u64) {
-        if let [part] = self.parts.as_slice() {
-            return (*part, row);
+    /// The source of a row, by its number among the parts, and how many rows it had before.
+    fn part(&self, row: u64) -> (usize, u64) {
+        if self.parts.len() == 1 {
+            return (0, row);
         }
         let cycle = row / CYCLE;
         let place = permute(row % CYCLE, CYCLE, mix(self.seed ^ mix(cycle ^ 0x6d69_7869_6e67)));
         let index = self.parts.partition_point(|part| part.first + part.count <= place);
-        let part = self.parts[index.min(self.parts.len() - 1)];
-        (part, cycle * part.count + (place - part.first))
+        let index = index.min(self.parts.len() - 1);
+        let part = &self.parts[index];
+        (index, cycle * part.count + (place - part.first))
     }
 
     fn fill_row(&self, start: u64, end: u64, group: Group, at: usize, batch: &mut Batch) -> Result<()> {
@@ -116,7 +144,7 @@ impl Order {
             // Round the group's end, which is a document's end.
             let inside = if here >= group.tokens { here - group.tokens } else { here };
             let most = (end - here).min(group.tokens - inside) as usize;
-            let count = self.split.fill_part(group.start + inside, most, place, batch)?;
+            let count = self.split.fill_part(group.start + inside, most, place, self.look.as_ref(), batch)?;
             here += count as u64;
             place += count;
         }
@@ -152,7 +180,7 @@ fn shares(groups: &[Group], seq: usize) -> Vec<Part> {
         .zip(counts)
         .map(|(&group, count)| {
             let windows = group.tokens.div_ceil(seq as u64).max(1);
-            let part = Part { group, windows, first, count };
+            let part = Part { group, windows, starts: None, first, count };
             first += count;
             part
         })

@@ -1,23 +1,29 @@
 //! From a document to what is written: cut, hashed, encoded.
 
-use crate::document::{Document, Segment, SegmentKind};
+use crate::document::{Document, ImageRef, Segment, SegmentKind};
 use crate::error::{Error, Result};
-use crate::shard::Piece;
+use crate::picture::{Bounds, Picture};
+use crate::seeing::PictureTokens;
+use crate::shard::{Piece, PieceImage, PieceSegment};
 use crate::tokenizer::{Encoder, Tokenizer};
 
 /// Encodes documents on one thread.
 pub(crate) struct Preparer<'a> {
     tokenizer: &'a Tokenizer,
     encoder: Encoder<'a>,
+    /// Without them, images are refused.
+    pictures: Option<&'a PictureTokens>,
 }
 
 impl<'a> Preparer<'a> {
-    pub(crate) fn new(tokenizer: &'a Tokenizer) -> Self {
-        Preparer { tokenizer, encoder: tokenizer.encoder() }
+    pub(crate) fn new(tokenizer: &'a Tokenizer, pictures: Option<&'a PictureTokens>) -> Self {
+        Preparer { tokenizer, encoder: tokenizer.encoder(), pictures }
     }
 
-    /// `<|endoftext|>` and the tokens of the document; an image, or a reserved token that the tokenizer
-    /// lacks, is refused.
+    /// `<|endoftext|>` and the tokens of the document, whose images were loaded.
+    ///
+    /// # Errors
+    /// [`Error::Image`] for one that is no picture or too large; [`Error::Tokenizer`] where a reserved token is missing.
     pub(crate) fn encode(&mut self, document: &Document, hash: [u8; 32]) -> Result<Piece> {
         let mut piece = Piece::default();
         piece.hash.copy_from_slice(&hash[..16]);
@@ -46,25 +52,58 @@ impl<'a> Preparer<'a> {
                     piece.tokens.push(id);
                     words.inside = false;
                 }
-                SegmentKind::Image(_) => {
-                    return Err(Error::Image { place: document.id.clone() });
+                SegmentKind::Image(image) => {
+                    self.see(image, &mut piece).and_then(|read| {
+                        read.map_err(|what| Error::Image { place: document.id.clone(), what })
+                    })?;
+                    words.inside = false;
+                    continue;
                 }
             }
             let end = u32::try_from(piece.tokens.len())
                 .map_err(|_| Error::Config(format!("{}: is longer than 4 G tokens", document.id)))?;
             match piece.segments.last_mut() {
-                Some(last) if last.1 == segment.weight => last.0 = end,
-                Some(last) if last.0 == end => {}
-                _ => piece.segments.push((end, segment.weight)),
+                Some(last) if last.image.is_none() && last.weight == segment.weight => last.end = end,
+                Some(last) if last.end == end => {}
+                _ => piece.segments.push(PieceSegment { end, weight: segment.weight, image: None }),
             }
         }
         if piece.segments.is_empty() {
-            piece.segments.push((1, 1.0));
+            piece.segments.push(PieceSegment { end: 1, weight: 1.0, image: None });
         }
         piece.bytes = u32::try_from(bytes)
             .map_err(|_| Error::Config(format!("{}: is longer than 4 GB", document.id)))?;
         piece.words = words.count;
         Ok(piece)
+    }
+}
+
+impl Preparer<'_> {
+    /// Appends an image: a segment of its own, which counts nothing in the loss. The inner error says why it cannot be.
+    fn see(&mut self, image: &ImageRef, piece: &mut Piece) -> Result<std::result::Result<(), String>> {
+        let ImageRef::Bytes(bytes) = image else { return Ok(Err("the image was not loaded".into())) };
+        let Some(tokens) = self.pictures else {
+            return Ok(Err("the document holds an image, and the data has no tokens for pictures".into()));
+        };
+        // Decoded as a whole, so that what is broken is found now and not while a model trains.
+        let picture = match Picture::decode(bytes, &Bounds::default()) {
+            Ok(picture) => picture,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let layout = tokens.seeing().preparation.layout(picture.width(), picture.height());
+        // What begins the document belongs to what follows it, else to no segment.
+        if piece.segments.is_empty() {
+            piece.segments.push(PieceSegment { end: piece.tokens.len() as u32, weight: 0.0, image: None });
+        }
+        if let Err(what) = tokens.write(layout, &mut self.encoder, &mut piece.tokens)? {
+            return Ok(Err(what));
+        }
+        let Ok(end) = u32::try_from(piece.tokens.len()) else {
+            return Ok(Err("the document is longer than 4 G tokens".into()));
+        };
+        piece.segments.push(PieceSegment { end, weight: 0.0, image: Some(piece.images.len() as u32) });
+        piece.images.push(PieceImage { bytes: bytes.clone(), layout });
+        Ok(Ok(()))
     }
 }
 
@@ -157,7 +196,7 @@ mod tests {
     fn reserved_tokens_in_text_are_text() {
         let tokenizer = Tokenizer::bytes().unwrap();
         let text = "a<|endoftext|><|im_start|>b";
-        let piece = Preparer::new(&tokenizer).encode(&Document::text("", "", text), [0; 32]).unwrap();
+        let piece = Preparer::new(&tokenizer, None).encode(&Document::text("", "", text), [0; 32]).unwrap();
         assert_eq!(piece.tokens[0], tokenizer.eos());
         let rest: Vec<u32> = text.bytes().map(u32::from).collect();
         assert_eq!(piece.tokens[1..], rest);
@@ -174,9 +213,10 @@ mod tests {
         };
         let document = Document::conversation("", "", &[say("user", "hi"), say("assistant", "yo")]);
         let tokenizer = Tokenizer::bytes().unwrap();
-        let piece = Preparer::new(&tokenizer).encode(&document, [0; 32]).unwrap();
+        let piece = Preparer::new(&tokenizer, None).encode(&document, [0; 32]).unwrap();
         // eos, start, "user\nhi", end, "\n", start, "assistant\n" | "yo", end | "\n"
-        assert_eq!(piece.segments, [(22, 0.0), (25, 1.0), (26, 0.0)]);
+        let segments: Vec<_> = piece.segments.iter().map(|one| (one.end, one.weight)).collect();
+        assert_eq!(segments, [(22, 0.0), (25, 1.0), (26, 0.0)]);
         assert_eq!(piece.tokens[24], tokenizer.special(Special::MessageEnd).unwrap());
     }
 }

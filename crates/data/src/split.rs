@@ -6,6 +6,8 @@ use std::path::Path;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::manifest::{Manifest, SourceEntry, Span, SplitEntry};
+use crate::picture::{Bounds, Layout, Picture};
+use crate::seeing::Look;
 use crate::shard::Shard;
 
 /// A split opened for reading. Tokens and documents are numbered over all its shards.
@@ -183,10 +185,43 @@ impl Split {
         (first..=last).map(move |s| (start + shard.segment_end(s), shard.segment_weight(s)))
     }
 
+    /// Whether it has images.
+    pub fn sees(&self) -> bool {
+        self.shards.iter().any(Shard::sees)
+    }
+
+    /// Images in a document: their segments, the files, and how they are tiled.
+    pub fn document_images(&self, document: u64) -> impl Iterator<Item = (Range<u64>, &[u8], Layout)> + '_ {
+        let (shard_index, inside) = self.place(document);
+        let shard = &self.shards[shard_index];
+        let start = self.token_starts[shard_index];
+        let first = shard.segment_of(shard.document_start(inside));
+        let last = shard.segment_of(shard.document_end(inside) - 1);
+        (first..=last).filter_map(move |s| {
+            let image = shard.segment_image(s)?;
+            let place = start + shard.segment_start(s)..start + shard.segment_end(s);
+            Some((place, shard.image(image), shard.image_layout(image)))
+        })
+    }
+
+    /// Tiles of which a part is shown in a range of tokens, all of one document.
+    pub(crate) fn tiles(&self, range: Range<u64>, look: &Look) -> Result<usize> {
+        let index = self.shard_of(range.start);
+        let (shard, start) = (&self.shards[index], self.token_starts[index]);
+        if shard.sees() { shard.tiles(range.start - start..range.end - start, look) } else { Ok(0) }
+    }
+
     /// Fills a part of a batch, from place `at` on, with up to `most` tokens from token `start` on, all of
     /// one document and seeing only each other; returns how many.
     #[inline]
-    pub(crate) fn fill_part(&self, start: u64, most: usize, at: usize, batch: &mut Batch) -> Result<usize> {
+    pub(crate) fn fill_part(
+        &self,
+        start: u64,
+        most: usize,
+        at: usize,
+        look: Option<&Look>,
+        batch: &mut Batch,
+    ) -> Result<usize> {
         let index = self.shard_of(start);
         let shard = &self.shards[index];
         let from = start - self.token_starts[index];
@@ -228,8 +263,35 @@ impl Split {
             batch.lo[at + offset] = at as i32;
             batch.hi[at + offset] = (at + offset + 1) as i32;
         }
+        if let Some(look) = look.filter(|_| shard.sees()) {
+            fill_tiles(shard, from..from + count as u64, at, look, batch)?;
+        }
         Ok(count)
     }
+}
+
+/// Puts what is shown in a range of tokens, which stand at place `at` of a batch, among the batch's tiles.
+fn fill_tiles(shard: &Shard, range: Range<u64>, at: usize, look: &Look, batch: &mut Batch) -> Result<()> {
+    let damaged = |what: String| Error::corrupt(shard.path(), what);
+    let from = range.start;
+    let (mut picture, mut number) = (None, 0);
+    shard.see(range, look, |image, tile, part, token, new| {
+        if new {
+            if picture.as_ref().is_none_or(|(of, _)| *of != image) {
+                let read = Picture::decode(shard.image(image), &Bounds::default());
+                let read = read.map_err(|error| damaged(format!("holds an image that was one: {error}")))?;
+                picture = Some((image, look.seeing.preparation.apply(&read)));
+            }
+            let tiles =
+                picture.as_ref().map(|(_, tiles)| tiles).filter(|tiles| tile < tiles.layout().tiles());
+            let tiles = tiles.ok_or_else(|| damaged("shows more of an image than there is".into()))?;
+            let put = batch.tiles.put(tiles, tile, look);
+            number =
+                put.ok_or_else(|| damaged("shows more images in a row than there is room for".into()))?;
+        }
+        batch.tiles.rows[number * look.seeing.tokens() + part] = (at + (token - from) as usize) as i32;
+        Ok(())
+    })
 }
 
 /// The parts that are mixed: one a source if sources have weights, else the whole.

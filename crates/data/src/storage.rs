@@ -23,6 +23,16 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The bytes of a file that has no more than `most`.
+pub(crate) fn read_at_most(path: &Path, most: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.take(most as u64 + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    match bytes.len() > most {
+        true => Err(Error::io("read", path)(io::Error::other(format!("it has more than {most} bytes")))),
+        false => Ok(bytes),
+    }
+}
+
 /// The text of a file.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
     io::read_to_string(open(path)?).map_err(Error::io("read", path))

@@ -55,10 +55,9 @@ fn patches_hold_every_pixel_where_a_convolution_looks_for_it() {
     let picture = Picture::of_pixels(tile, tile, pixels.clone()).unwrap();
     let (mean, deviation) = ([0.1, 0.2, 0.3], [0.5, 0.6, 0.7]);
     let told = Preparation { mean, deviation, ..Preparation::new(None, tile) };
-    let mut patches = Vec::new();
-    told.apply(&picture).patches(side, &told, |patch| patches.push(patch.to_vec()));
-    assert_eq!(patches.len(), 4);
-    for (number, patch) in patches.iter().enumerate() {
+    let (order, mut patches) = ([2, 0, 3, 1], vec![0.0; 4 * 3 * side * side]);
+    told.apply(&picture).patches(0, side, &told, &order, &mut patches);
+    for (number, patch) in order.into_iter().zip(patches.chunks(3 * side * side)) {
         let (top, left) = (number / 2 * side, number % 2 * side);
         for channel in 0..3 {
             for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (y, x))) {

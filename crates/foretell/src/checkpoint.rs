@@ -3,8 +3,8 @@
 
 use crate::{Failure, input, memory};
 use anyhow::{Context, anyhow};
-use data::Tokenizer;
 use data::tokenizer::Words;
+use data::{Look, Seeing, Tokenizer};
 use engine::{Layout, Store};
 use kernels::Map;
 use model::{Config, gguf, weights};
@@ -89,6 +89,27 @@ impl Model {
     pub fn tokenizer(&self) -> Result<&Tokenizer, Failure> {
         let missing = || anyhow!("{} has no tokenizer.json; text needs one", self.path.display());
         Ok(self.tokenizer.as_ref().ok_or_else(missing)?)
+    }
+
+    /// How it sees pictures, if it has eyes and its folder says how they are prepared.
+    pub fn look(&self) -> Result<Option<Look>, Failure> {
+        let (Some(eyes), Some(tokenizer)) = (&self.config.eyes, &self.tokenizer) else { return Ok(None) };
+        let path = self.path.join("preprocessor_config.json");
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let (patch, factor) = (eyes.vision.patch_size as u32, eyes.scale_factor as u32);
+        let seeing = Seeing::of_preprocessor(&input::read(&path)?, patch, factor, tokenizer)
+            .with_context(|| self.path.display().to_string())?;
+        if seeing.preparation.tile as usize != eyes.vision.image_size {
+            let (tile, size) = (seeing.preparation.tile, eyes.vision.image_size);
+            return Err(anyhow!(
+                "{}: it makes tiles of {tile} pixels, the encoder takes {size}",
+                path.display()
+            )
+            .into());
+        }
+        Ok(Some(Look { order: eyes.order(), tiles: 1, image: eyes.image_token_id as i32, seeing }))
     }
 
     /// Tokens that end a text: the tokenizer's, and those that the model's files name.

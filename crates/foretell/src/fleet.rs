@@ -177,7 +177,7 @@ impl Fleet<'_> {
                 let shorter = run_folder(self.folder, &branch.run);
                 record::Run::open(&shorter)
                     .map_err(train::Error::from)
-                    .and_then(|shorter| train::branch(&shorter, &writer, self.dataset.tokenizer()))
+                    .and_then(|shorter| train::branch(&shorter, &writer, self.dataset))
                     .with_context(|| {
                         let place = shorter.display();
                         format!("it cannot branch off {place}: remove that folder, and it is run anew")

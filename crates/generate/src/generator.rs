@@ -7,7 +7,7 @@
 
 use crate::request::Id;
 use crate::{Completion, Error, Finish, Request, Result, Sampler, StopText, TokenLogprob, Update};
-use data::Tokenizer;
+use data::{TileBatch, Tokenizer};
 use engine::{Data, Device, Executable, Layout, Store, Value};
 use model::{Config, DecodeGraph};
 use std::collections::{BTreeMap, VecDeque};
@@ -23,23 +23,27 @@ pub struct Capacity {
     pub context: usize,
     /// Tokens that one step takes at most.
     pub chunk: usize,
+    /// Tiles of pictures that one step shows at most; 0 where no prompt has any.
+    pub tiles: usize,
 }
 
 impl Capacity {
     /// For `sequences` at once with the model's whole context.
     pub fn new(config: &Config, sequences: usize) -> Capacity {
-        Capacity { sequences, context: config.max_position_embeddings, chunk: 256 }
+        Capacity { sequences, context: config.max_position_embeddings, chunk: 256, tiles: 0 }
     }
 
     /// Bytes of the cache and of every graph that a generator may compile, before anything is allocated.
     pub fn bytes(self, device: &dyn Device, config: &Config, params: &Layout) -> Result<usize> {
         let capacity = self.at_least_one_each();
-        let cache = capacity.graph(config, 1)?.cache()?;
+        let cache = capacity.graph(config, 1, 0)?.cache()?;
         let sizes = (0..).map(|power| 1 << power).take_while(|&tokens| tokens < capacity.chunk);
         let mut bytes = cache.bytes();
         for tokens in sizes.chain([capacity.chunk]) {
-            let graph = capacity.graph(config, tokens)?;
-            bytes += device.plan(&graph.graph, &graph.outputs(), params, &cache)?.memory.total();
+            for tiles in [0].into_iter().chain((capacity.tiles > 0).then_some(capacity.tiles)) {
+                let graph = capacity.graph(config, tokens, tiles)?;
+                bytes += device.plan(&graph.graph, &graph.outputs(), params, &cache)?.memory.total();
+            }
         }
         Ok(bytes)
     }
@@ -49,10 +53,11 @@ impl Capacity {
         Capacity { chunk: self.chunk.max(self.sequences), ..self }
     }
 
-    /// The graph of a step of so many tokens.
-    fn graph(self, config: &Config, tokens: usize) -> Result<DecodeGraph> {
+    /// The graph of a step of so many tokens and tiles.
+    fn graph(self, config: &Config, tokens: usize, tiles: usize) -> Result<DecodeGraph> {
         let Capacity { sequences, context, .. } = self;
-        Ok(DecodeGraph::new(config, tokens, tokens.min(sequences), sequences * context, context)?)
+        let (logits, slots) = (tokens.min(sequences), sequences * context);
+        Ok(DecodeGraph::seeing(config, tokens, logits, slots, context, tiles)?)
     }
 }
 
@@ -64,8 +69,8 @@ pub struct Generator {
     capacity: Capacity,
     params: Arc<Layout>,
     cache: Store,
-    /// By the number of tokens that they take; made when first needed.
-    steps: BTreeMap<usize, Step>,
+    /// By the number of tokens that they take, and of tiles; made when first needed.
+    steps: BTreeMap<(usize, usize), Step>,
     /// By place.
     running: Vec<Option<Sequence>>,
     waiting: VecDeque<Sequence>,
@@ -79,6 +84,7 @@ struct Step {
     logits: Value,
     tokens: usize,
     inputs: Inputs,
+    tiles: TileBatch,
     rows: Vec<i32>,
     out: Vec<f32>,
 }
@@ -140,7 +146,7 @@ impl Generator {
             }
         }
         let capacity = capacity.at_least_one_each();
-        let layout = Arc::new(capacity.graph(config, 1)?.cache()?);
+        let layout = Arc::new(capacity.graph(config, 1, 0)?.cache()?);
         Ok(Generator {
             cache: device.store(&layout)?,
             device,
@@ -175,6 +181,14 @@ impl Generator {
     /// [`Request::check`].
     pub fn submit(&mut self, request: Request) -> Result<Id> {
         let left = request.check(self.config.vocab_size, self.capacity.context)?;
+        if request.tiles.room() > 0 && (self.capacity.tiles == 0 || self.config.eyes.is_none()) {
+            let value = request.tiles.room().to_string();
+            return Err(Error::Setting {
+                name: "tiles",
+                value,
+                expected: "none, for want of eyes or of room",
+            });
+        }
         let vocab = self.config.vocab_size;
         let sampler = Sampler::new(&request.sampling, request.sequence, &request.prompt, vocab)?;
         let stop = StopText::new(&request.stop)?;
@@ -201,7 +215,11 @@ impl Generator {
         if count == 0 {
             return Ok(updates);
         }
-        let capacity = count.next_power_of_two().min(self.capacity.chunk);
+        let shows = |&(place, take): &(usize, usize)| {
+            self.running[place].as_ref().is_some_and(|sequence| sequence.shown(take).next().is_some())
+        };
+        let tiles = if parts.iter().any(shows) { self.capacity.tiles } else { 0 };
+        let capacity = (count.next_power_of_two().min(self.capacity.chunk), tiles);
         if !self.steps.contains_key(&capacity) {
             let step = self.compile(capacity)?;
             self.steps.insert(capacity, step);
@@ -294,14 +312,19 @@ impl Generator {
     /// Places and how many of their tokens this step takes: those that decode first.
     fn parts(&self) -> Vec<(usize, usize)> {
         let mut parts: Vec<(usize, usize)> = Vec::new();
-        let mut left = self.capacity.chunk;
+        let (mut left, mut tiles) = (self.capacity.chunk, self.capacity.tiles);
         let open = |sequence: &Sequence| sequence.tokens.len() - sequence.cached;
         for decoding in [true, false] {
             for (place, sequence) in self.running.iter().enumerate() {
                 let Some(sequence) = sequence.as_ref().filter(|s| (open(s) == 1) == decoding) else {
                     continue;
                 };
-                let take = open(sequence).min(left);
+                let mut take = open(sequence).min(left);
+                // Up to the first tile for which there is no room.
+                if let Some(tile) = sequence.shown(take).nth(tiles) {
+                    take = sequence.begin(tile) - sequence.cached;
+                }
+                tiles -= sequence.shown(take).count();
                 if take > 0 {
                     parts.push((place, take));
                     left -= take;
@@ -311,8 +334,12 @@ impl Generator {
         parts
     }
 
-    fn compile(&self, tokens: usize) -> Result<Step> {
-        let graph = self.capacity.graph(&self.config, tokens)?;
+    fn compile(&self, (tokens, tiles): (usize, usize)) -> Result<Step> {
+        let graph = self.capacity.graph(&self.config, tokens, tiles)?;
+        let mut shown = TileBatch::default();
+        if let Some(eyes) = self.config.eyes.as_ref().filter(|_| tiles > 0) {
+            shown.clear(tiles, eyes.vision.patches(), eyes.vision.patch_len(), eyes.tokens());
+        }
         let rows = tokens.min(self.capacity.sequences);
         let cache = self.cache.layout();
         let executable = self.device.compile(&graph.graph, &graph.outputs(), &self.params, cache)?;
@@ -321,6 +348,7 @@ impl Generator {
             logits: graph.logits,
             tokens,
             inputs: Inputs::default(),
+            tiles: shown,
             rows: vec![-1; rows],
             out: vec![0.0; rows * self.config.vocab_size],
         })
@@ -338,6 +366,7 @@ impl Step {
         cache: &mut Store,
     ) -> Result<Vec<usize>> {
         self.inputs.clear(self.tokens);
+        self.tiles.unused();
         self.rows.fill(-1);
         let (mut at, mut drawn) = (0, Vec::new());
         for &(place, take) in parts {
@@ -345,6 +374,11 @@ impl Step {
                 continue;
             };
             let start = place * context;
+            let (first, end, here) = (sequence.cached as i32, (sequence.cached + take) as i32, at as i32);
+            for tile in sequence.shown(take) {
+                let row = |row: i32| if (first..end).contains(&row) { row - first + here } else { -1 };
+                self.tiles.copy(&sequence.request.tiles, tile, row);
+            }
             for _ in 0..take {
                 let position = sequence.cached;
                 self.inputs.tokens[at] = sequence.tokens[position] as i32;
@@ -371,6 +405,12 @@ impl Step {
         ] {
             self.executable.upload(name, Data::I32(values))?;
         }
+        if self.tiles.room() > 0 {
+            self.executable.upload("pixels", Data::F32(&self.tiles.pixels))?;
+            for (name, values) in self.tiles.inputs() {
+                self.executable.upload(name, Data::I32(values))?;
+            }
+        }
         self.executable.run(params, cache)?;
         if !drawn.is_empty() {
             self.executable.download(self.logits, &mut self.out)?;
@@ -380,6 +420,19 @@ impl Step {
 }
 
 impl Sequence {
+    /// Tiles of which the next `take` tokens show a part, in order.
+    fn shown(&self, take: usize) -> impl Iterator<Item = usize> + '_ {
+        let range = self.cached as i32..(self.cached + take) as i32;
+        let tiles = &self.request.tiles;
+        (0..tiles.used()).filter(move |&tile| tiles.rows_of(tile).iter().any(|row| range.contains(row)))
+    }
+
+    /// Where what is left to show of a tile begins.
+    fn begin(&self, tile: usize) -> usize {
+        let rows = self.request.tiles.rows_of(tile).iter().map(|&row| row.max(0) as usize);
+        rows.filter(|&row| row >= self.cached).min().unwrap_or(self.cached)
+    }
+
     /// Draws the next token from its logits.
     fn advance(&mut self, logits: &[f32], tokenizer: &Tokenizer) -> Update {
         let mut update =

@@ -1,7 +1,7 @@
 //! What is asked of a generator, and what comes back.
 
 use crate::{Error, Result, Sampling, TokenLogprob};
-use data::Tokenizer;
+use data::{TileBatch, Tokenizer};
 use serde::Serialize;
 
 /// A text to be continued.
@@ -9,6 +9,8 @@ use serde::Serialize;
 pub struct Request {
     /// The tokens to continue: see [`prompt`].
     pub prompt: Vec<u32>,
+    /// The pictures that stand among them ([`data::Prompt`]).
+    pub tiles: TileBatch,
     /// Most tokens to draw; `None` for as many as the context holds.
     pub max_tokens: Option<usize>,
     /// How to draw.
@@ -28,6 +30,7 @@ impl Request {
     pub fn new(tokenizer: &Tokenizer, prompt: Vec<u32>) -> Request {
         Request {
             prompt,
+            tiles: TileBatch::default(),
             max_tokens: None,
             sampling: Sampling::default(),
             stop: Vec::new(),

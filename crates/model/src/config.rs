@@ -83,6 +83,16 @@ impl Eyes {
         self.vision.patches() / (self.scale_factor * self.scale_factor)
     }
 
+    /// An encoder of our own beside a decoder.
+    pub fn new(vision: VisionConfig, scale_factor: usize, image_token_id: u32) -> Eyes {
+        Eyes { layout: LAYOUTS[0].0.into(), image_token_id, scale_factor, vision }
+    }
+
+    /// The order in which the encoder takes a tile's patches.
+    pub fn order(&self) -> Vec<usize> {
+        self.vision.order(self.scale_factor)
+    }
+
     fn architecture(&self) -> Option<&'static str> {
         architecture(&LAYOUTS, &self.layout)
     }
@@ -350,17 +360,23 @@ impl Config {
         self.shapes().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 
-    /// N: weights that multiply. The head counts, tied or not; the input embedding does not.
+    /// N: weights that multiply, the encoder's among them. The head counts, tied or not; the input embedding does not.
     pub fn multiplying(&self) -> usize {
+        let seen = |eyes: &Eyes| eyes.vision.multiplying(eyes.scale_factor, self.hidden_size);
+        self.decoding() + self.eyes.as_ref().map_or(0, seen)
+    }
+
+    /// Those of the decoder alone.
+    fn decoding(&self) -> usize {
         let (c, d) = (self.hidden_size, self.head_dim);
         let attention = 2 * c * self.attention_width() + 2 * c * self.num_key_value_heads * d;
         self.num_hidden_layers * (attention + 3 * c * self.intermediate_size) + self.vocab_size * c
     }
 
     /// Training FLOPs a token over rows of `seq` tokens, as the field counts them: `6N` and causal
-    /// attention's `6 · L · T · H · D`. A check of the graph's own count.
+    /// attention's `6 · L · T · H · D`; without what a tile takes. A check of the graph's own count.
     pub fn flops_per_token(&self, seq: usize) -> f64 {
-        6.0 * self.multiplying() as f64 + 6.0 * (self.num_hidden_layers * seq * self.attention_width()) as f64
+        6.0 * self.decoding() as f64 + 6.0 * (self.num_hidden_layers * seq * self.attention_width()) as f64
     }
 }
 

@@ -298,7 +298,8 @@ impl ActivationGraph {
 ///
 /// Inputs, `[tokens]` i32 each: `tokens`, `positions`, `slots` (the cache row that a token's key and
 /// value are written to; −1: unused place), `lo` and `hi` (the cache rows it sees), and `rows`
-/// `[logits]`: the places whose logits are asked (−1: none, the logits are then meaningless).
+/// `[logits]`: the places whose logits are asked (−1: none, the logits are then meaningless). With `tiles` of pictures also
+/// [`TrainGraph`]'s of these.
 pub struct DecodeGraph {
     /// The operations.
     pub graph: Graph,
@@ -317,12 +318,24 @@ impl DecodeGraph {
         slots: usize,
         context: usize,
     ) -> Result<DecodeGraph, Error> {
+        DecodeGraph::seeing(config, tokens, logits, slots, context, 0)
+    }
+
+    /// The same with room for so many tiles of pictures.
+    pub fn seeing(
+        config: &Config,
+        tokens: usize,
+        logits: usize,
+        slots: usize,
+        context: usize,
+        tiles: usize,
+    ) -> Result<DecodeGraph, Error> {
         let mut graph = Graph::new();
         let inputs = Inputs::new(&mut graph, tokens);
         let cache = Cache { slots: graph.input("slots", Type::i32(&[tokens])), rows: slots };
         let rows = graph.input("rows", Type::i32(&[logits]));
         let mut decoder = Decoder { graph: &mut graph, config };
-        let hidden = decoder.run(&inputs, context, tokens, Some(&cache), 0)?;
+        let hidden = decoder.run(&inputs, context, tokens, Some(&cache), tiles)?;
         let head = decoder.head();
         let asked = graph.embedding(hidden.last, rows)?;
         let logits = graph.linear(asked, head)?;

@@ -11,6 +11,6 @@ pub mod parametrisation;
 pub mod vision;
 pub mod weights;
 
-pub use config::{Config, Sizes};
+pub use config::{Config, Eyes, Sizes};
 pub use error::Error;
 pub use gpt::{DecodeGraph, ScoreGraph, TrainGraph};

@@ -114,6 +114,38 @@ impl VisionConfig {
         self.num_channels * self.patch_size * self.patch_size
     }
 
+    /// An encoder of our own: Hugging Face's defaults but for these sizes. The feed-forward part is four times as wide.
+    pub fn new(width: usize, layers: usize, heads: usize, tile: usize, patch: usize) -> VisionConfig {
+        VisionConfig {
+            model_type: model_type(),
+            hidden_size: width,
+            intermediate_size: 4 * width,
+            num_hidden_layers: layers,
+            num_attention_heads: heads,
+            num_channels: num_channels(),
+            image_size: tile,
+            patch_size: patch,
+            hidden_act: hidden_act(),
+            layer_norm_eps: layer_norm_eps(),
+        }
+    }
+
+    /// Weights that multiply, those of the connector to `width` channels among them.
+    pub fn multiplying(&self, scale_factor: usize, width: usize) -> usize {
+        let (c, f) = (self.hidden_size, self.intermediate_size);
+        let layer = 4 * c * c + 2 * c * f;
+        c * self.patch_len() + self.num_hidden_layers * layer + width * c * scale_factor * scale_factor
+    }
+
+    /// FLOPs of a training step a tile: six a weight and a row that it multiplies, four for the patches, which have no
+    /// gradient, and full attention's `12 · L · P · C` a patch. A check of the graph's own count.
+    pub fn flops_per_tile(&self, width: usize) -> f64 {
+        let (c, f, patches) = (self.hidden_size, self.intermediate_size, self.patches());
+        let layer = 6 * (4 * c * c + 2 * c * f) + 12 * patches * c;
+        // The connector's weight is s² times as tall, and its rows are s² times fewer.
+        (patches * (4 * c * self.patch_len() + self.num_hidden_layers * layer + 6 * c * width)) as f64
+    }
+
     fn head_dim(&self) -> usize {
         self.hidden_size / self.num_attention_heads
     }

@@ -2,7 +2,7 @@
 //! the cheap ones with several seeds.
 
 use crate::rules::{self, TOKENS_PER_PARAMETER};
-use crate::{Budget, Error, Result, Settings, Shape, depth};
+use crate::{Budget, Error, Result, Settings, Shape, Sight, depth};
 use serde::{Deserialize, Serialize};
 
 /// What a ladder is to be.
@@ -32,6 +32,9 @@ pub struct Design {
     pub head_dim: usize,
     /// Tokens a row.
     pub seq: usize,
+    /// Of the pictures that its runs see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sight: Option<Sight>,
 }
 
 impl Design {
@@ -53,7 +56,13 @@ impl Design {
             branches: false,
             head_dim: 8,
             seq: 128,
+            sight: None,
         }
+    }
+
+    /// The same on data with pictures, if there are some: rows of 256 tokens, into which most documents fit with theirs.
+    pub fn seeing(self, sight: Option<Sight>) -> Design {
+        Design { sight, seq: if sight.is_some() { 256 } else { self.seq }, ..self }
     }
 
     /// Ratios and seeds of a level.
@@ -153,8 +162,8 @@ impl Design {
         let heads = (width / self.head_dim.max(1)).max(2);
         let ffn = (width * 8).div_ceil(3).next_multiple_of(16);
         let layers = (depth(width).round() as usize).max(4);
-        let Design { head_dim, seq, .. } = *self;
-        Shape { width, layers, heads, kv_heads: heads, head_dim, ffn, seq, vocab, tied: false }
+        let Design { head_dim, seq, sight, .. } = *self;
+        Shape { width, layers, heads, kv_heads: heads, head_dim, ffn, seq, vocab, tied: false, sight }
     }
 }
 

@@ -24,6 +24,6 @@ pub use error::{Error, Result};
 pub use machine::{Cost, Probe, bandwidth, peak};
 pub use made::{Adjust, Corpus, Plan, Request, Seconds, check_memory, check_run, configure};
 pub use settings::Settings;
-pub use shape::{Family, Shape, depth, grid, widths};
+pub use shape::{Family, Shape, Sight, depth, grid, widths};
 pub use site::{Site, Timed};
 pub use stopwatch::{Stopwatch, step_config};

@@ -1,7 +1,7 @@
 //! A plan: everything that a budget decides, and what it will cost, before anything runs.
 
 use crate::rules::{self, EPOCHS_REFUSED, EPOCHS_WARNED, EVAL_SHARE, EVALS, TOKENS_PER_PARAMETER};
-use crate::{Budget, Error, Result, Settings, Shape, Site, Stopwatch, step_config};
+use crate::{Budget, Error, Result, Settings, Shape, Sight, Site, Stopwatch, step_config};
 use engine::CpuDevice;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -20,6 +20,8 @@ pub struct Corpus {
     pub train_tokens: Option<u64>,
     /// Held-out tokens.
     pub eval_tokens: u64,
+    /// Of its pictures.
+    pub sight: Option<Sight>,
     /// Where, and which.
     pub data: DataConfig,
 }
@@ -33,6 +35,7 @@ impl Corpus {
             eos: Some(dataset.tokenizer().eos()),
             train_tokens: Some(manifest.train.tokens),
             eval_tokens: manifest.eval.tokens,
+            sight: Sight::of(dataset),
             data: DataConfig {
                 path: PathBuf::from(dataset.folder()),
                 hash: manifest.data_hash(),
@@ -157,7 +160,7 @@ impl Plan {
     /// Resolves a request. Here, the steps of the chosen shape are timed for about a second.
     pub fn make(request: &Request<'_>, site: &Site) -> Result<Plan> {
         request.settings.check()?;
-        let shapes = request.settings.candidates(request.corpus.vocab)?;
+        let shapes = request.settings.candidates(request.corpus.vocab, request.corpus.sight)?;
         // How much slower the machine is than the probe says, learned from the steps that were timed.
         let mut correction = 1.0;
         for attempt in 0.. {
@@ -531,6 +534,20 @@ impl fmt::Display for Plan {
                 short(self.total_parameters as f64)
             ),
         )?;
+        if let Some(vision) = s.vision() {
+            line(
+                "eyes",
+                short(vision.multiplying(s.sight.map_or(1, |sight| sight.scale_factor), s.width) as f64),
+                format!(
+                    "of N; {} layers of width {}, tiles of {} pixels in patches of {}; room for {} tiles a row",
+                    vision.num_hidden_layers,
+                    vision.hidden_size,
+                    vision.image_size,
+                    vision.patch_size,
+                    c.tiles
+                ),
+            )?;
+        }
         let epochs = self.epochs.map_or(String::new(), |e| format!(", {e:.2} times the data"));
         let ratio = self.tokens as f64 / self.parameters as f64;
         line("tokens D", short(self.tokens as f64), format!("{ratio:.1} a parameter{epochs}"))?;

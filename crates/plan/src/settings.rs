@@ -1,6 +1,6 @@
 //! What the user fixes with `--set`; the rest follows from the rules.
 
-use crate::{Error, Family, Result, Shape, depth, grid};
+use crate::{Error, Family, Result, Shape, Sight, depth, grid};
 use serde::{Deserialize, Serialize};
 
 /// Fixed fields of a plan. What is `None` follows from the rules.
@@ -42,6 +42,9 @@ pub struct Settings {
     /// Most passes over the data.
     pub max_epochs: Option<f64>,
 }
+
+/// Tokens a row where there are pictures: a document with several is not to be cut.
+const SEEING: usize = 512;
 
 impl Settings {
     /// Names that [`Settings::set`] knows.
@@ -127,8 +130,11 @@ impl Settings {
     }
 
     /// The shapes to choose from: the grid's, with what is fixed.
-    pub fn candidates(&self, vocab: usize) -> Result<Vec<Shape>> {
-        let family = self.family(vocab);
+    pub fn candidates(&self, vocab: usize, sight: Option<Sight>) -> Result<Vec<Shape>> {
+        let mut family = self.family(vocab);
+        if sight.is_some() {
+            family.seq = self.seq.unwrap_or(SEEING);
+        }
         let mut shapes: Vec<Shape> = match (self.width, self.layers) {
             (Some(width), Some(layers)) => vec![family.shape(width, layers)],
             (Some(width), None) => {
@@ -147,6 +153,7 @@ impl Settings {
             shape.heads = self.heads.unwrap_or(shape.heads);
             shape.kv_heads = self.kv_heads.unwrap_or(shape.heads);
             shape.ffn = self.ffn.unwrap_or(shape.ffn);
+            shape.sight = sight;
         }
         shapes.iter().try_for_each(Shape::check)?;
         Ok(shapes)
@@ -195,12 +202,12 @@ mod tests {
     #[test]
     fn candidates_hold_what_is_fixed() {
         let fixed = Settings { width: Some(100), ffn: Some(200), ..Settings::default() };
-        let shapes = fixed.candidates(256).unwrap();
+        let shapes = fixed.candidates(256, None).unwrap();
         assert!(!shapes.is_empty() && shapes.iter().all(|s| s.width == 100 && s.ffn == 200));
         let fixed = Settings { layers: Some(7), kv_heads: Some(1), ..Settings::default() };
-        assert!(fixed.candidates(256).unwrap().iter().all(|s| s.layers == 7 && s.kv_heads == 1));
+        assert!(fixed.candidates(256, None).unwrap().iter().all(|s| s.layers == 7 && s.kv_heads == 1));
         let fixed = Settings { heads: Some(3), kv_heads: Some(2), ..Settings::default() };
-        assert!(fixed.candidates(256).is_err());
-        assert!(Settings { width: Some(usize::MAX), ..Settings::default() }.candidates(256).is_err());
+        assert!(fixed.candidates(256, None).is_err());
+        assert!(Settings { width: Some(usize::MAX), ..Settings::default() }.candidates(256, None).is_err());
     }
 }

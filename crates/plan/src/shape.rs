@@ -1,9 +1,57 @@
 //! The shape of a model, what it counts, and which shapes are considered.
 
 use crate::{Error, Result, Settings};
+use model::Eyes;
+use model::vision::VisionConfig;
 use serde::{Deserialize, Serialize};
 
-/// Everything that decides the sizes of the decoder.
+/// What of a corpus's pictures decides an encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sight {
+    /// Pixels of a tile's side.
+    pub tile: usize,
+    /// Pixels of a patch's side.
+    pub patch: usize,
+    /// A token is a square of patches with sides of so many.
+    pub scale_factor: usize,
+    /// The token in whose place a part of a picture stands.
+    pub image: u32,
+    /// Tiles in the corpus.
+    pub tiles: u64,
+    /// Tokens in the corpus, those of the tiles among them.
+    pub tokens: u64,
+    /// Most tiles of a document.
+    pub most: u64,
+}
+
+impl Sight {
+    /// Of a data folder, if it has pictures.
+    pub fn of(dataset: &data::Dataset) -> Option<Sight> {
+        let look = dataset.look().ok()??;
+        let train = &dataset.manifest().train;
+        Some(Sight {
+            tile: look.seeing.preparation.tile as usize,
+            patch: look.seeing.patch as usize,
+            scale_factor: look.seeing.scale_factor as usize,
+            image: look.image as u32,
+            tiles: train.tiles,
+            tokens: train.tokens,
+            most: train.most_tiles,
+        })
+    }
+
+    /// Tiles that a row of `seq` tokens has room for: what a row holds in the mean and a tenth more, and a document's pictures
+    /// as far as their tokens fit, so that none is cut for want of room.
+    pub fn row(&self, seq: usize) -> usize {
+        let mean = 1.1 * seq as f64 * self.tiles as f64 / self.tokens.max(1) as f64;
+        let side = self.tile / (self.patch * self.scale_factor).max(1);
+        let fit = seq / (side * side + 2);
+        (mean.ceil() as usize).max((self.most as usize).min(fit)).max(1)
+    }
+}
+
+/// Everything that decides the sizes of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Shape {
     /// Channels (C).
@@ -24,6 +72,9 @@ pub struct Shape {
     pub vocab: usize,
     /// Whether the head is the embedding.
     pub tied: bool,
+    /// Of the pictures, if there are some: beside the decoder stands an encoder, [`Shape::vision`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sight: Option<Sight>,
 }
 
 /// What is fixed for all shapes of a family, so that small ones tell about large ones.
@@ -51,7 +102,7 @@ impl Family {
         let heads = (width / self.head_dim.max(1)).max(1);
         let ffn = width.saturating_mul(8).div_ceil(3).next_multiple_of(32);
         let Family { vocab, head_dim, seq, tied } = *self;
-        Shape { width, layers, heads, kv_heads: heads, head_dim, ffn, seq, vocab, tied }
+        Shape { width, layers, heads, kv_heads: heads, head_dim, ffn, seq, vocab, tied, sight: None }
     }
 }
 
@@ -83,9 +134,28 @@ pub fn grid(family: &Family) -> impl Iterator<Item = Shape> {
 }
 
 impl Shape {
-    /// N: weights that multiply: the matrices of all layers and the head (also where it is tied to
+    /// The encoder, if there is one: as wide as the decoder's attention, with its heads, and half as deep, for a tile has more
+    /// patches than tokens.
+    pub fn vision(&self) -> Option<VisionConfig> {
+        let Sight { tile, patch, .. } = self.sight?;
+        Some(VisionConfig::new(self.heads * self.head_dim, self.layers.div_ceil(2), self.heads, tile, patch))
+    }
+
+    /// Tiles that a row has room for.
+    pub fn tiles(&self) -> usize {
+        self.sight.map_or(0, |sight| sight.row(self.seq))
+    }
+
+    /// N: weights that multiply: the matrices of all layers, the encoder's among them, and the head (also where it is tied to
     /// the embedding). Gains and the embedding's look-up do not count.
     pub fn parameters(&self) -> u64 {
+        let factor = self.sight.map_or(0, |sight| sight.scale_factor);
+        let seen = self.vision().map_or(0, |vision| vision.multiplying(factor, self.width));
+        self.decoding() + seen as u64
+    }
+
+    /// Those of the decoder.
+    fn decoding(&self) -> u64 {
         let [c, v, l] = [self.width, self.vocab, self.layers].map(|x| x as u64);
         let d = self.head_dim as u64;
         let attention = c * d * 2 * (self.heads + self.kv_heads) as u64;
@@ -98,11 +168,12 @@ impl Shape {
         if self.tied { 0 } else { (self.width * self.vocab) as u64 }
     }
 
-    /// FLOPs of a training step per token: `6·N` and the attention's products under a causal mask.
+    /// FLOPs of a training step per token: `6·N`, the attention's products under a causal mask, and the row's room for tiles.
     /// Equal to the graph's count; for choosing among many shapes without building their graphs.
     pub fn flops_per_token(&self) -> f64 {
         let attention = 6 * self.layers * self.seq * self.heads * self.head_dim;
-        6.0 * self.parameters() as f64 + attention as f64
+        let tile = self.vision().map_or(0.0, |vision| vision.flops_per_tile(self.width));
+        6.0 * self.decoding() as f64 + attention as f64 + tile * self.tiles() as f64 / self.seq as f64
     }
 
     /// How far the depth is from the rule: 0 on it.
@@ -113,8 +184,8 @@ impl Shape {
 
     /// The model's configuration; its context is a row.
     pub fn config(&self) -> Result<model::Config> {
-        let Shape { width, layers, heads, kv_heads, head_dim, ffn, seq: context, vocab, tied } = *self;
-        Ok(model::Config::new(model::Sizes {
+        let Shape { width, layers, heads, kv_heads, head_dim, ffn, seq: context, vocab, tied, .. } = *self;
+        let mut config = model::Config::new(model::Sizes {
             vocab,
             width,
             ffn,
@@ -124,7 +195,11 @@ impl Shape {
             head_dim,
             context,
             tied,
-        })?)
+        })?;
+        config.eyes =
+            self.vision().zip(self.sight).map(|(vision, s)| Eyes::new(vision, s.scale_factor, s.image));
+        config.check()?;
+        Ok(config)
     }
 
     /// What a plan fixes for a model of this shape.
@@ -199,6 +274,22 @@ mod tests {
             assert_eq!(shape.parameters(), config.multiplying() as u64);
             assert_eq!(shape.flops_per_token(), config.flops_per_token(shape.seq));
         }
+    }
+
+    #[test]
+    fn an_encoder_is_counted_as_the_graph_does() {
+        let sight = Sight { tile: 32, patch: 8, scale_factor: 2, image: 256, tiles: 9, tokens: 400, most: 7 };
+        for shape in grid(&Family { head_dim: 8, ..Family::new(300) }).step_by(7).take(8) {
+            let shape = Shape { sight: Some(sight), ..shape };
+            let mut train = crate::step_config(&shape, 2, 1).unwrap();
+            assert_eq!((train.tiles, shape.tiles()), (7, 7));
+            assert_eq!(shape.parameters(), train.model.multiplying() as u64);
+            let counted = train::step_flops(&train).unwrap() / train.step_tokens() as f64;
+            assert!((shape.flops_per_token() / counted - 1.0).abs() < 0.03, "{shape:?} {counted}");
+            train.tiles = 0;
+            assert!(train.check().unwrap_err().to_string().contains("tiles"));
+        }
+        assert_eq!((sight.row(32), sight.row(512), sight.row(1024)), (5, 13, 26));
     }
 
     #[test]

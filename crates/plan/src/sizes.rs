@@ -19,7 +19,18 @@ const fn size(name: &'static str, sizes: [usize; 7]) -> Size {
     let head_dim = width / heads;
     Size {
         name,
-        shape: Shape { width, layers, heads, kv_heads: heads, head_dim, ffn, seq, vocab, tied: false },
+        shape: Shape {
+            width,
+            layers,
+            heads,
+            kv_heads: heads,
+            head_dim,
+            ffn,
+            seq,
+            vocab,
+            tied: false,
+            sight: None,
+        },
         rows,
     }
 }

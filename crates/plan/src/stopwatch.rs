@@ -2,8 +2,9 @@
 //! for `bench step`.
 
 use crate::{Result, Shape};
-use data::Batch;
+use data::{Batch, TileBatch};
 use engine::CpuDevice;
+use model::Eyes;
 use std::time::{Duration, Instant};
 use train::{Checkpoints, DataConfig, Evaluation, Replica, Schedule, ScheduleKind, Solo, TrainConfig};
 
@@ -21,6 +22,7 @@ pub fn step_config(shape: &Shape, rows: usize, micro_rows: usize) -> Result<Trai
         steps: 1,
         rows,
         micro_rows,
+        tiles: shape.tiles(),
         z_loss: 0.0,
         recompute: false,
         non_finite: Default::default(),
@@ -47,7 +49,10 @@ impl Stopwatch {
     pub fn new(config: &TrainConfig, device: &CpuDevice) -> Result<Stopwatch> {
         let mut replica = Replica::new(config, device)?;
         replica.initialise(config.seed)?;
-        let batch = rows(config.micro_rows, config.seq(), config.model.vocab_size);
+        let mut batch = rows(config.micro_rows, config.seq(), config.model.vocab_size);
+        if let Some(eyes) = &config.model.eyes {
+            batch.tiles = made_up(config, eyes);
+        }
         Ok(Stopwatch { replica, batch, updates: 0 })
     }
 
@@ -93,6 +98,13 @@ impl Stopwatch {
         times.sort_by(f64::total_cmp);
         Ok(times)
     }
+}
+
+/// Tiles that show nothing.
+fn made_up(config: &TrainConfig, eyes: &Eyes) -> TileBatch {
+    let tiles = config.micro_rows * config.tiles;
+    let places = config.micro_rows * config.seq();
+    TileBatch::grey(tiles, &eyes.order(), eyes.vision.patch_len(), eyes.tokens(), places)
 }
 
 /// Rows that are one document each, of tokens that follow no pattern.

@@ -3,7 +3,7 @@
 //! bit, the run that it would have been by itself.
 
 use crate::{Error, Result, TrainConfig, checkpoint};
-use data::Tokenizer;
+use data::Dataset;
 use record::{Run, RunWriter};
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub fn branches_from(run: &str, shorter: &str) -> Result<u64> {
 
 /// Begins a run, of which nothing but `run.toml` is written, with the steps that it shares with a shorter one: that one's
 /// records and its checkpoint before the decay.
-pub fn branch(shorter: &Run, writer: &RunWriter, tokenizer: &Tokenizer) -> Result<()> {
+pub fn branch(shorter: &Run, writer: &RunWriter, dataset: &Dataset) -> Result<()> {
     let (text, other) = (writer.run().config()?, shorter.config()?);
     let step = branches_from(&text, &other)?;
     let config = TrainConfig::from_toml(&text, &writer.run().path().join("run.toml"))?;
@@ -42,6 +42,6 @@ pub fn branch(shorter: &Run, writer: &RunWriter, tokenizer: &Tokenizer) -> Resul
         let (lines, _) = shorter.record(name)?;
         writer.files().replace(&writer.run().path().join(name), &lines)?;
     }
-    checkpoint::adopt(&from, writer.checkpoint(step)?, &config, tokenizer, &TrainConfig::hash(&text)?)?;
+    checkpoint::adopt(&from, writer.checkpoint(step)?, &config, dataset, &TrainConfig::hash(&text)?)?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A run's state on disk: a Hugging Face folder with the optimiser and the loop's state beside it.
 
 use crate::{Error, Replica, Result, TrainConfig};
-use data::Tokenizer;
+use data::{Dataset, Seeing};
 use model::weights::{self, Storage};
 use record::{Checkpoint, CheckpointWriter};
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ const STATE: &str = "state.json";
 pub(crate) fn save(
     mut writer: CheckpointWriter,
     config: &TrainConfig,
-    tokenizer: &Tokenizer,
+    dataset: &Dataset,
     replica: &mut Replica,
     state: &State,
     hash: &str,
@@ -50,20 +50,20 @@ pub(crate) fn save(
     let (first, second) = replica.optimiser.moments();
     let moments = [("first.", first), ("second.", second)];
     writer.file(OPTIMISER, |out| weights::write(out, &moments, Storage::F32))?;
-    finish(writer, config, tokenizer, state, hash)
+    finish(writer, config, dataset, state, hash)
 }
 
 /// Writes what a checkpoint has besides weights and moments.
 fn finish(
     mut writer: CheckpointWriter,
     config: &TrainConfig,
-    tokenizer: &Tokenizer,
+    dataset: &Dataset,
     state: &State,
     hash: &str,
 ) -> Result<Checkpoint> {
     let saved = Saved { state: *state, config: Some(hash.into()) };
     writer.file(STATE, |out| Ok(serde_json::to_writer_pretty(out, &saved)?))?;
-    for (name, bytes) in folder_files(config, tokenizer, state) {
+    for (name, bytes) in folder_files(config, dataset, state) {
         writer.file(&name, |out| out.write_all(&bytes))?;
     }
     Ok(writer.finish()?)
@@ -74,25 +74,26 @@ pub(crate) fn adopt(
     from: &Checkpoint,
     mut writer: CheckpointWriter,
     config: &TrainConfig,
-    tokenizer: &Tokenizer,
+    dataset: &Dataset,
     hash: &str,
 ) -> Result<Checkpoint> {
     for name in [WEIGHTS, OPTIMISER] {
         let (mut file, _) = from.open(name)?;
         writer.file(name, |out| std::io::copy(&mut file, out).map(drop))?;
     }
-    finish(writer, config, tokenizer, &saved(from)?.state, hash)
+    finish(writer, config, dataset, &saved(from)?.state, hash)
 }
 
 /// The files of a Hugging Face folder besides the weights.
-fn folder_files(config: &TrainConfig, tokenizer: &Tokenizer, state: &State) -> Vec<(String, Vec<u8>)> {
-    let tokenizer = tokenizer.files().into_iter().map(|(name, bytes)| (name.to_string(), bytes));
+fn folder_files(config: &TrainConfig, dataset: &Dataset, state: &State) -> Vec<(String, Vec<u8>)> {
+    let seeing = dataset.manifest().seeing.iter().filter(|_| config.model.eyes.is_some());
+    let read = dataset.tokenizer().files().into_iter().chain(seeing.flat_map(Seeing::files));
     let ours = [
         ("config.json", config.model.to_json()),
         ("generation_config.json", config.model.generation_json()),
         ("README.md", card(config, state).into_bytes()),
     ];
-    tokenizer.chain(ours.map(|(name, bytes)| (name.into(), bytes))).collect()
+    read.chain(ours).map(|(name, bytes)| (name.into(), bytes)).collect()
 }
 
 /// The model card.

@@ -1,6 +1,7 @@
 //! Everything that decides a run, resolved: `run.toml`.
 
 use crate::{Error, Result, Schedule, ScheduleKind};
+use data::{Dataset, Look};
 use engine::update::{Kind, Settings};
 use model::Config as ModelConfig;
 use model::parametrisation::{Choice, Parametrisation};
@@ -26,6 +27,9 @@ pub struct TrainConfig {
     /// Whether activations are computed again in the backward pass instead of kept.
     #[serde(default)]
     pub recompute: bool,
+    /// Tiles of pictures that a row has room for; 0 for a model without eyes.
+    #[serde(default, skip_serializing_if = "no_tiles")]
+    pub tiles: usize,
     /// What is done when a loss or gradient is no number.
     #[serde(default)]
     pub non_finite: NonFinite,
@@ -51,6 +55,10 @@ pub struct TrainConfig {
     pub origin: Origin,
     /// The architecture.
     pub model: ModelConfig,
+}
+
+fn no_tiles(tiles: &usize) -> bool {
+    *tiles == 0
 }
 
 /// What is done when a loss or gradient is no number. Either way the step's update is not made.
@@ -374,6 +382,22 @@ impl TrainConfig {
         (self.rows * self.seq()) as u64
     }
 
+    /// How the model sees the pictures of a data folder, if it has eyes.
+    pub fn look(&self, dataset: &Dataset) -> Result<Option<Look>> {
+        let Some(eyes) = &self.model.eyes else { return Ok(None) };
+        let other = |reason: &str| Error::setting("model.eyes", &eyes.layout, reason);
+        let Some(mut look) = dataset.look()? else { return Err(other("the data has no pictures")) };
+        let seeing = &look.seeing;
+        let sizes = [seeing.preparation.tile, seeing.patch, seeing.scale_factor, look.image as u32];
+        let own =
+            [eyes.vision.image_size, eyes.vision.patch_size, eyes.scale_factor, eyes.image_token_id as usize];
+        if sizes.map(|size| size as usize) != own {
+            return Err(other("the data's pictures have other tiles, patches or tokens than the model"));
+        }
+        (look.order, look.tiles) = (eyes.order(), self.tiles);
+        Ok(Some(look))
+    }
+
     /// Refuses what cannot be run.
     pub fn check(&self) -> Result<()> {
         self.model.check()?;
@@ -393,6 +417,10 @@ impl TrainConfig {
                 self.micro_rows.to_string(),
                 &format!("it must divide rows = {}", self.rows),
             );
+        }
+        if (self.tiles > 0) != self.model.eyes.is_some() || self.tiles > 1 << 16 {
+            let reason = "a model with eyes has room for 1 to 65536 tiles in a row, another for none";
+            return refuse("tiles", self.tiles.to_string(), reason);
         }
         let ranks = self.ranks();
         if !ranks.is_power_of_two() || !self.micro_batches().is_multiple_of(ranks) {

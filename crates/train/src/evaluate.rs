@@ -39,8 +39,9 @@ impl Evaluator {
         params: &Arc<Layout>,
     ) -> Result<Evaluator> {
         let (rows, seq) = (config.micro_rows, config.seq());
-        let set = EvalSet::new(dataset.eval().clone(), dataset.tokenizer(), seq, config.evaluation.tokens)?;
-        let graph = ScoreGraph::new(&config.model, rows, seq)?;
+        let (look, tokens) = (config.look(dataset)?, config.evaluation.tokens);
+        let set = EvalSet::seeing(dataset.eval().clone(), dataset.tokenizer(), seq, tokens, look)?;
+        let graph = ScoreGraph::seeing(&config.model, rows, seq, rows * config.tiles)?;
         let empty = device.store(&Arc::new(Layout::default()))?;
         let executable = device.compile(&graph.graph, &graph.outputs(), params, empty.layout())?;
         Ok(Evaluator {

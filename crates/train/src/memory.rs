@@ -47,7 +47,8 @@ impl Memory {
         let graph = graph(config)?;
         let lanes = lanes(config, each);
         let plan = engine::plan(&graph.graph, &graph.outputs(), &layout, &layout, each / lanes)?;
-        let score = ScoreGraph::new(&config.model, config.micro_rows, config.seq())?;
+        let (rows, seq) = (config.micro_rows, config.seq());
+        let score = ScoreGraph::seeing(&config.model, rows, seq, rows * config.tiles)?;
         let state = engine::Layout::default();
         let evaluation = engine::plan(&score.graph, &score.outputs(), &layout, &state, each)?;
         let texts = match config.samples.none() {

@@ -48,7 +48,8 @@ pub(crate) fn parameters(config: &TrainConfig) -> Result<(Vec<Parameter>, Layout
 
 /// The graph of a micro-batch.
 pub(crate) fn graph(config: &TrainConfig) -> Result<TrainGraph> {
-    Ok(TrainGraph::new(&config.model, config.micro_rows, config.seq(), config.z_loss, !config.recompute)?)
+    let (rows, seq, tiles) = (config.micro_rows, config.seq(), config.micro_rows * config.tiles);
+    Ok(TrainGraph::seeing(&config.model, rows, seq, tiles, config.z_loss, !config.recompute)?)
 }
 
 /// Hands a batch to a graph that predicts tokens: all but the weights, which only training takes.
@@ -61,6 +62,12 @@ pub fn upload(executable: &mut dyn Executable, batch: &Batch) -> Result<()> {
         ("targets", &batch.targets),
     ] {
         executable.upload(name, Data::I32(values))?;
+    }
+    if batch.tiles.room() > 0 {
+        executable.upload("pixels", Data::F32(&batch.tiles.pixels))?;
+        for (name, values) in batch.tiles.inputs() {
+            executable.upload(name, Data::I32(values))?;
+        }
     }
     Ok(())
 }

@@ -184,7 +184,8 @@ impl<'a, 'e> Rank<'a, 'e> {
                 Some(Leader { events, metrics, samples, board, evaluator, last: None, scoring: 0 })
             }
         };
-        let order = Order::new(session.dataset.train().clone(), config.seed, config.seq())?;
+        let look = config.look(session.dataset)?;
+        let order = Order::seeing(session.dataset.train().clone(), config.seed, config.seq(), look)?;
         Ok(Rank { session, reduce, replica, order, state, hash, flops, leader })
     }
 
@@ -370,9 +371,9 @@ impl<'a, 'e> Rank<'a, 'e> {
         // Lines of steps that a checkpoint holds must not be lost after it.
         leader.metrics.sync()?;
         leader.samples.sync()?;
-        let tokenizer = self.session.dataset.tokenizer();
+        let dataset = self.session.dataset;
         let begun = writer.checkpoint(self.state.step)?;
-        let saved = checkpoint::save(begun, config, tokenizer, &mut self.replica, &self.state, &self.hash)?;
+        let saved = checkpoint::save(begun, config, dataset, &mut self.replica, &self.state, &self.hash)?;
         writer.prune(config.checkpoints.keep, config.branching_step())?;
         leader.events.saved(saved.step, &saved.path);
         Ok(())

@@ -7,6 +7,7 @@
 
 mod decode;
 mod prepare;
+mod preprocessor;
 mod resize;
 
 pub use decode::{Bounds, Picture, Unreadable};

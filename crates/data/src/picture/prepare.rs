@@ -157,10 +157,18 @@ impl Tiles {
         &self.pixels
     }
 
-    /// Patches of `side` pixels, tile by tile, row by row: of each all reds row by row, then greens, then blues, as the weight of
-    /// a convolution has them, normalised. `side` divides a tile's.
-    pub fn patches(&self, side: usize, preparation: &Preparation, mut each: impl FnMut(&[f32])) {
-        let tile = self.side as usize;
+    /// The patches of a tile, of `side` pixels a side, in an order of their places row by row: of each all reds row by row, then
+    /// greens, then blues, as the weight of a convolution has them, normalised. `side` divides a tile's.
+    pub fn patches(
+        &self,
+        tile: usize,
+        side: usize,
+        preparation: &Preparation,
+        order: &[usize],
+        out: &mut [f32],
+    ) {
+        let length = self.side as usize;
+        let pixels = &self.pixels[tile * 3 * length * length..][..3 * length * length];
         // A byte has 256 values.
         let values: Vec<[f32; 256]> = (0..3)
             .map(|channel| {
@@ -168,20 +176,15 @@ impl Tiles {
                 std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / deviation)
             })
             .collect();
-        let mut patch = vec![0.0; 3 * side * side];
-        for pixels in self.pixels.chunks_exact(3 * tile * tile) {
-            for top in (0..tile).step_by(side) {
-                for left in (0..tile).step_by(side) {
-                    for y in 0..side {
-                        let row = &pixels[3 * ((top + y) * tile + left)..][..3 * side];
-                        for (x, pixel) in row.chunks_exact(3).enumerate() {
-                            for channel in 0..3 {
-                                patch[(channel * side + y) * side + x] =
-                                    values[channel][usize::from(pixel[channel])];
-                            }
-                        }
+        let across = length / side;
+        for (patch, place) in out.chunks_exact_mut(3 * side * side).zip(order) {
+            let (top, left) = (place / across * side, place % across * side);
+            for y in 0..side {
+                let row = &pixels[3 * ((top + y) * length + left)..][..3 * side];
+                for (x, pixel) in row.chunks_exact(3).enumerate() {
+                    for channel in 0..3 {
+                        patch[(channel * side + y) * side + x] = values[channel][usize::from(pixel[channel])];
                     }
-                    each(&patch);
                 }
             }
         }

@@ -1,10 +1,13 @@
 //! JSONL: a document a line, as `text`, as `messages` of a conversation, or as weighted `segments`.
 
+use std::path::PathBuf;
+
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::compressed::Stream;
+use super::images;
 use super::text::read_line;
 use super::{InvalidUtf8, Item, Problem, Reader, ReaderConfig, Record, decode, read_failure};
 use crate::document::{Document, ImageRef, Message, Segment, SegmentKind, Special};
@@ -14,6 +17,7 @@ use crate::source::InputFile;
 pub(super) struct JsonlReader {
     stream: Stream,
     name: String,
+    folder: PathBuf,
     config: ReaderConfig,
     line: Vec<u8>,
     number: u64,
@@ -25,6 +29,7 @@ impl JsonlReader {
         JsonlReader {
             stream,
             name: file.name.clone(),
+            folder: images::folder(file),
             config: config.clone(),
             line: Vec::new(),
             number: 0,
@@ -50,7 +55,10 @@ impl JsonlReader {
         };
         let problem = |what: String| Problem { place: place.clone(), what };
         let row = parsed.map_err(|error| problem(format!("is not a JSON object: {error}")))?;
-        row.into_record(&place, &self.name, &self.config.text_field, replaced).map_err(problem)
+        let mut record =
+            row.into_record(&place, &self.name, &self.config.text_field, replaced).map_err(problem)?;
+        images::locate(&mut record.document, &self.folder).map_err(problem)?;
+        Ok(record)
     }
 }
 
@@ -94,6 +102,8 @@ pub(super) struct Row {
     pub(super) text: Option<String>,
     pub(super) messages: Option<Vec<MessageRow>>,
     pub(super) segments: Option<Vec<SegmentRow>>,
+    /// Of the messages, in the order in which these show them.
+    pub(super) images: Option<Vec<ImageRef>>,
     pub(super) id: Option<Value>,
     pub(super) licence: Option<String>,
 }
@@ -114,7 +124,8 @@ impl Row {
         };
         let document = match (self.text, self.messages, self.segments) {
             (None, Some(messages), None) => {
-                let messages: Vec<Message> = messages.into_iter().map(MessageRow::message).collect();
+                let mut messages: Vec<Message> = messages.into_iter().map(MessageRow::message).collect();
+                images::hand_out(&mut messages, self.images.unwrap_or_default())?;
                 Document::conversation(id, source, &messages)
             }
             (None, None, Some(segments)) => {
@@ -184,11 +195,8 @@ impl Part {
         match (self.text, self.image.or(self.image_url)) {
             (Some(text), None) if !is_image => SegmentKind::Text(text),
             (_, image) => {
-                let named = image.map(|image| match image {
-                    Value::String(name) => name,
-                    other => other.to_string(),
-                });
-                SegmentKind::Image(ImageRef::File(named.unwrap_or_default()))
+                let named = image.as_ref().and_then(images::named);
+                SegmentKind::Image(ImageRef::File(named.unwrap_or_default().into()))
             }
         }
     }
@@ -263,6 +271,11 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
                 key if key == self.text_field => row.text = map.next_value()?,
                 "messages" => row.messages = map.next_value()?,
                 "segments" => row.segments = map.next_value()?,
+                "images" => {
+                    let listed: Option<Vec<Value>> = map.next_value()?;
+                    let named = |image: &Value| images::named(image).unwrap_or_default().to_owned();
+                    row.images = listed.map(|all| all.iter().map(named).map(ImageRef::File).collect());
+                }
                 "id" => row.id = map.next_value()?,
                 // A licence of another shape than text is not worth a document.
                 "license" | "licence" => {
@@ -331,6 +344,19 @@ mod tests {
             r#"{"messages":[{"role":"user","content":[{"type":"text","text":"what is"},{"type":"image_url","image_url":{"url":"a.png"}}]},{"role":"assistant","content":null}]}"#,
         )
         .unwrap();
-        assert!(read.document.first_image().is_some());
+        assert_eq!(read.document.images().collect::<Vec<_>>(), [&ImageRef::File("a.png".into())]);
+        // Those of a list go to the places that name none, or else stand before what is asked of them.
+        let asked = |content: &str, images: &str| {
+            let line = format!(
+                r#"{{"images":{images},"messages":[{{"role":"system","content":"s"}},{{"role":"user","content":{content}}}]}}"#
+            );
+            record(&line).map(|read| read.document.images().cloned().collect::<Vec<_>>())
+        };
+        let (b, c) = (ImageRef::File("b.png".into()), ImageRef::File("c.png".into()));
+        let two = r#"["b.png",{"path":"c.png"}]"#;
+        let places = r#"[{"type":"image"},{"type":"text","text":"or"},{"type":"image"}]"#;
+        assert_eq!(asked(places, two).unwrap(), [b.clone(), c.clone()]);
+        assert_eq!(asked(r#""which?""#, two).unwrap(), [b, c]);
+        assert!(asked(places, r#"["b.png"]"#).unwrap_err().contains("2 places"));
     }
 }

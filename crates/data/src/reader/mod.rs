@@ -4,6 +4,7 @@
 //! is malformed comes out as a [`Problem`] that names file and line, and reading goes on behind it.
 
 mod compressed;
+mod images;
 mod jsonl;
 mod parquet;
 mod text;

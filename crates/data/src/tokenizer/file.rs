@@ -119,6 +119,20 @@ pub(super) fn parse(json: Vec<u8>, config: Option<Vec<u8>>, place: &str) -> Resu
     Ok(tokenizer)
 }
 
+/// A `tokenizer.json` with further reserved tokens, whose ids begin with `first`; without any it stays as it is.
+pub(super) fn add_reserved(json: &[u8], first: usize, names: &[&String]) -> Result<Vec<u8>> {
+    if names.is_empty() {
+        return Ok(json.to_vec());
+    }
+    let bad = |what: &str| Error::tokenizer("with further tokens", what);
+    let mut file: Value = serde_json::from_slice(json).map_err(|error| bad(&error.to_string()))?;
+    let fields = file.as_object_mut().ok_or_else(|| bad("is no object"))?;
+    let added = fields.entry("added_tokens").or_insert_with(|| json!([]));
+    let added = added.as_array_mut().ok_or_else(|| bad("has added_tokens that are no list"))?;
+    added.extend(names.iter().enumerate().map(|(at, name)| super::train::added(first + at, name)));
+    Ok(pretty(&file))
+}
+
 /// Token → id of any kind of model.
 fn vocabulary(model: &Value) -> Option<Vec<(String, u64)>> {
     match model.get("vocab")? {
@@ -299,7 +313,7 @@ impl Tokenizer {
 }
 
 /// Indented JSON with a line end.
-pub(super) fn pretty(value: &Value) -> Vec<u8> {
+pub(crate) fn pretty(value: &Value) -> Vec<u8> {
     let mut text = format!("{value:#}");
     text.push('\n');
     text.into_bytes()

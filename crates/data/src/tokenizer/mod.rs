@@ -15,6 +15,7 @@ mod words;
 use std::fs;
 use std::path::Path;
 
+pub(crate) use file::pretty;
 pub use pretokenize::SplitRule;
 pub(crate) use train::SMALLEST;
 pub use words::Words;
@@ -129,6 +130,18 @@ impl Tokenizer {
     /// The id of a reserved token.
     pub fn special(&self, special: Special) -> Option<u32> {
         self.specials[special as usize]
+    }
+
+    /// The id of the reserved token of that name.
+    pub fn reserved(&self, name: &str) -> Option<u32> {
+        (0..self.vocab_size as u32).find(|&id| self.is_special(id) && self.token_bytes(id) == name.as_bytes())
+    }
+
+    /// The same with further reserved tokens, behind all others; those that it has keep their ids.
+    pub(crate) fn with_reserved(&self, names: &[String]) -> Result<Tokenizer> {
+        let missing: Vec<&String> = names.iter().filter(|name| self.reserved(name).is_none()).collect();
+        let json = file::add_reserved(&self.json, self.vocab_size, &missing)?;
+        file::parse(json, Some(self.config.clone()), "with further tokens")
     }
 
     /// Whether an id is a reserved token, which stands for no text.

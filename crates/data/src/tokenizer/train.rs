@@ -99,22 +99,22 @@ fn pre_tokenizer(rule: SplitRule) -> Value {
     }
 }
 
+/// What a file says of a reserved token.
+pub(super) fn added(id: usize, content: &str) -> Value {
+    json!({
+        "id": id,
+        "content": content,
+        "single_word": false,
+        "lstrip": false,
+        "rstrip": false,
+        "normalized": false,
+        "special": true,
+    })
+}
+
 /// A whole `tokenizer.json` with these reserved tokens.
 pub(super) fn file_of(model: Value, rule: SplitRule, reserved: &[(usize, &str)]) -> Vec<u8> {
-    let added: Vec<Value> = reserved
-        .iter()
-        .map(|(id, content)| {
-            json!({
-                "id": id,
-                "content": content,
-                "single_word": false,
-                "lstrip": false,
-                "rstrip": false,
-                "normalized": false,
-                "special": true,
-            })
-        })
-        .collect();
+    let added: Vec<Value> = reserved.iter().map(|(id, content)| added(*id, content)).collect();
     pretty(&json!({
         "version": "1.0",
         "truncation": null,

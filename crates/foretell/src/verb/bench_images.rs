@@ -59,7 +59,8 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     }
     let (mut decoding, mut preparing) = (Duration::ZERO, Duration::ZERO);
     let (mut pixels, mut tiles, mut rounds) = (0, 0, 0);
-    let mut values = Vec::new();
+    let (mut values, order) = (Vec::new(), Vec::from_iter(0..(tile / patch).pow(2) as usize));
+    let size = 3 * (tile * tile) as usize;
     while rounds == 0 || (decoding + preparing).as_secs_f64() < seconds {
         for (path, bytes) in options.files.iter().zip(&files) {
             let start = Instant::now();
@@ -67,8 +68,10 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
                 .map_err(|error| anyhow!("{}: {error}", path.display()))?;
             let decoded = Instant::now();
             let made = told.apply(&picture);
-            values.clear();
-            made.patches(patch as usize, &told, |patch| values.extend_from_slice(patch));
+            values.resize(made.layout().tiles() * size, 0.0);
+            for (number, out) in values.chunks_exact_mut(size).enumerate() {
+                made.patches(number, patch as usize, &told, &order, out);
+            }
             decoding += decoded - start;
             preparing += decoded.elapsed();
             std::hint::black_box(&values);

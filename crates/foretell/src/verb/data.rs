@@ -3,10 +3,12 @@
 use crate::arguments::Common;
 use crate::progress::Progress;
 use crate::{Failure, machine, output, signals};
+use data::picture::Preparation;
 use data::{
-    BuildConfig, Dataset, Error, HeldOutAction, InvalidUtf8, Order, Phase, Report, Source, TokenizerChoice,
-    inspect,
+    BuildConfig, Dataset, Error, HeldOutAction, InvalidUtf8, Look, Order, Phase, Report, Seeing, Source,
+    TokenizerChoice, inspect,
 };
+use plan::Sight;
 use std::path::{Path, PathBuf};
 
 /// What to do with data.
@@ -75,6 +77,21 @@ pub struct Build {
     /// Keep documents that occurred before
     #[arg(long)]
     pub keep_duplicates: bool,
+    /// Pixels of the side of a tile: a larger picture is cut into several, with the whole as one more
+    #[arg(long, value_name = "PIXELS", default_value_t = 64)]
+    pub tile: u32,
+    /// Pixels of the side of a patch
+    #[arg(long, value_name = "PIXELS", default_value_t = 8)]
+    pub patch: u32,
+    /// Patches along the side of the square that becomes a token
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub scale_factor: u32,
+    /// Scale every picture to this longer side first [default: as it comes]
+    #[arg(long, value_name = "PIXELS")]
+    pub longest_edge: Option<u32>,
+    /// Leave documents out, and count them, whose pictures cannot be read, instead of stopping at the first
+    #[arg(long)]
+    pub skip_broken_images: bool,
     /// A TOML file of words and patterns to leave out
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
@@ -191,6 +208,13 @@ fn run_build(options: &Build, common: &Common) -> Result<(), Failure> {
         invalid_utf8: if options.skip_invalid_utf8 { InvalidUtf8::Skip } else { InvalidUtf8::Replace },
         strict: options.strict,
         keep_duplicates: options.keep_duplicates,
+        seeing: Seeing {
+            preparation: Preparation::new(options.longest_edge, options.tile),
+            patch: options.patch,
+            scale_factor: options.scale_factor,
+            ..Seeing::default()
+        },
+        skip_broken_images: options.skip_broken_images,
         rules: options.rules.clone(),
         held_out: options.held_out.clone(),
         held_out_action: if options.report_held_out { HeldOutAction::Report } else { HeldOutAction::Drop },
@@ -264,6 +288,16 @@ pub fn summary(out: &Path, report: &Report) -> String {
             split.bytes as f64 / split.tokens.max(1) as f64
         );
     }
+    if let Some(seeing) = &manifest.seeing {
+        let (images, tiles) =
+            (manifest.train.images + manifest.eval.images, manifest.train.tiles + manifest.eval.tiles);
+        text += &format!(
+            "  pictures  {images:>9} in {tiles} tiles of {} pixels, {} tokens each; {} documents left out for broken ones\n",
+            seeing.preparation.tile,
+            seeing.tokens(),
+            counts.broken_images
+        );
+    }
     let dropped: u64 = counts.dropped.values().sum();
     text += &format!(
         "  left out: {} duplicates, {} empty, {} malformed, {dropped} by rules and held-out items\n",
@@ -297,7 +331,9 @@ fn run_inspect(options: &Inspect, common: &Common) -> Result<(), Failure> {
             return Err(Failure::Usage(format!("--seq {}: at most 16777216", options.seq)));
         }
         let split = if options.eval { dataset.eval() } else { dataset.train() };
-        let order = Order::new(split.clone(), options.seed, options.seq).map_err(usage)?;
+        let tiles = Sight::of(&dataset).map_or(0, |sight| sight.row(options.seq));
+        let look = dataset.look()?.map(|look| Look { tiles, ..look });
+        let order = Order::seeing(split.clone(), options.seed, options.seq, look).map_err(usage)?;
         let mut batch = data::Batch::new();
         order.rows(row, 1, &mut batch)?;
         for view in inspect::rows(dataset.tokenizer(), &batch, row) {

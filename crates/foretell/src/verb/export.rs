@@ -118,8 +118,16 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
 }
 
 /// What an exported folder holds, besides the weights.
-const FILES: [&str; 6] =
-    [CONFIG, "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", GENERATION, CARD];
+const FILES: [&str; 8] = [
+    CONFIG,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    GENERATION,
+    CARD,
+];
 const WEIGHTS: &str = "model.safetensors";
 const CONFIG: &str = "config.json";
 const GENERATION: &str = "generation_config.json";
@@ -233,6 +241,9 @@ fn write_folder(model: &Model, storage: weights::Storage, folder: &Path) -> Resu
     ];
     if let Some(tokenizer) = model.tokenizer_if_any() {
         files.extend(tokenizer.files());
+    }
+    if let Some(look) = model.look()? {
+        files.extend(look.seeing.files());
     }
     for (name, bytes) in files {
         let path = folder.join(name);

@@ -193,7 +193,7 @@ fn part(text: &str) -> Result<(usize, usize), Failure> {
     }
 }
 
-fn asked(options: &Run) -> Design {
+fn asked(options: &Run, corpus: &Corpus) -> Design {
     let Run { max, span, ratios, seeds, seed, full, branches, .. } = options;
     Design {
         span: *span,
@@ -202,7 +202,7 @@ fn asked(options: &Run) -> Design {
         seed: *seed,
         full: *full,
         branches: *branches,
-        ..Design::new(*max)
+        ..Design::new(*max).seeing(corpus.sight)
     }
 }
 
@@ -210,12 +210,12 @@ fn asked(options: &Run) -> Design {
 fn begun(options: &Run, dataset: &Dataset, settings: &Settings) -> Result<Ladder, Failure> {
     let ladder = Ladder::open(&options.out)?;
     let place = options.out.display();
-    if ladder.design != asked(options) || ladder.settings != settings.entries {
+    let corpus = Corpus::of(dataset);
+    if ladder.design != asked(options, &corpus) || ladder.settings != settings.entries {
         return Err(Failure::Usage(format!(
             "{place} was designed with other options, which stand in its ladder.toml; choose another --out"
         )));
     }
-    let corpus = Corpus::of(dataset);
     if (&ladder.data_hash, &ladder.eval_hash) != (&corpus.data.hash, &corpus.data.eval_hash) {
         return Err(
             anyhow!("{}: is not the data that {place} was designed for", options.data.display()).into()
@@ -235,8 +235,8 @@ fn begun(options: &Run, dataset: &Dataset, settings: &Settings) -> Result<Ladder
 
 /// Plans every rung and writes the ladder down.
 fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset) -> Result<Ladder, Failure> {
-    let design = asked(options);
     let corpus = Corpus::of(dataset);
+    let design = asked(options, &corpus);
     let (rungs, notes) = design.rungs(corpus.vocab).map_err(Failure::of_plan)?;
     notes.iter().for_each(|note| eprintln!("note: {note}"));
     let sets = sets::resolve(&options.score, dataset.tokenizer())?;

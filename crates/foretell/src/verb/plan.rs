@@ -41,6 +41,7 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
             eos: None,
             train_tokens: None,
             eval_tokens: u64::MAX,
+            sight: None,
             data: train::DataConfig { path: "none".into(), hash: String::new(), eval_hash: String::new() },
         },
         (None, None) => return Err(Failure::Usage("--data or --vocab is needed".into())),
@@ -116,7 +117,7 @@ pub fn check(budget: &str, settings: &Settings, vocab: usize) -> Result<Budget, 
     let mut fixed = plan::Settings::default();
     apply(settings, &mut fixed)?;
     fixed.check().map_err(Failure::of_plan)?;
-    fixed.candidates(vocab).map_err(Failure::of_plan)?;
+    fixed.candidates(vocab, None).map_err(Failure::of_plan)?;
     Ok(budget)
 }
 

@@ -3,6 +3,7 @@
 use crate::arguments::Common;
 use crate::checkpoint::Model;
 use crate::{Failure, machine, memory, output, signals};
+use data::{Document, ImageRef, Segment, SegmentKind};
 use generate::{Capacity, Completion, Finish, Generator, Request, Sampling};
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   foretell sample runs/first --prompt \"The meaning of\" --temperature 0.8
+  foretell sample runs/eyes --image chart.png --prompt \"Which bar is tallest?\"
   foretell sample first.gguf --prompt \"def \" --temperature 0 --tokens 40 --logprobs 3 --json")]
 pub struct Options {
     /// A run, a checkpoint, a Hugging Face folder, or a .gguf file
@@ -21,6 +23,9 @@ pub struct Options {
     /// What to continue; empty: a new document
     #[arg(long, default_value = "", hide_default_value = true)]
     pub prompt: String,
+    /// A picture that stands before the prompt; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub image: Vec<PathBuf>,
     /// Most tokens to draw [default: as many as the context holds, at most 200]
     #[arg(long, value_name = "N")]
     pub tokens: Option<usize>,
@@ -54,11 +59,22 @@ pub struct Options {
 }
 
 impl Options {
+    /// The beginning of a document that is to be continued.
+    fn document(&self) -> Document {
+        let image = |path: &PathBuf| Segment {
+            kind: SegmentKind::Image(ImageRef::File(path.to_string_lossy().into_owned())),
+            weight: 0.0,
+        };
+        let segments = self.image.iter().map(image).chain([Segment::text(&*self.prompt)]).collect();
+        Document { id: "--image".into(), source: "the command line".into(), segments }
+    }
+
     /// What is not said, for a prompt.
     pub fn of(model: &Path, prompt: &str) -> Options {
         Options {
             model: model.into(),
             prompt: prompt.into(),
+            image: Vec::new(),
             tokens: None,
             number: 1,
             temperature: 1.0,
@@ -72,6 +88,9 @@ impl Options {
         }
     }
 }
+
+/// Tiles that are looked at together.
+const TILES: usize = 16;
 
 /// Texts of one call.
 const MOST: usize = 1 << 16;
@@ -91,7 +110,9 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     let stop = signals::stop()?;
     let model = Model::open(&options.model)?;
     let tokenizer = model.tokenizer()?;
-    let prompt = generate::prompt(tokenizer, &options.prompt)?;
+    let look = model.look()?;
+    let data::Prompt { tokens: prompt, tiles } =
+        data::Prompt::new(options.document(), tokenizer, look.as_ref())?;
     let context = model.config.max_position_embeddings;
     let sampling = Sampling {
         temperature: options.temperature,
@@ -111,6 +132,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         logprobs: options.logprobs,
         sequence: sequence as u64,
         end: model.ends(),
+        tiles: tiles.clone(),
         ..Request::new(tokenizer, prompt.clone())
     };
     if let Some(number) = options.logprobs.filter(|&number| number > model.config.vocab_size) {
@@ -124,7 +146,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     let drawn = prompt.len().saturating_add(most);
     let sequences = options.number.clamp(1, 16);
     let chunk = prompt.len().saturating_mul(sequences).next_power_of_two().min(256);
-    let capacity = Capacity { sequences, context: drawn.min(context), chunk };
+    let capacity = Capacity { sequences, context: drawn.min(context), chunk, tiles: tiles.room().min(TILES) };
     let device = Arc::new(machine::device(common)?);
     let bytes = capacity.bytes(device.as_ref(), &model.config, model.params.layout())?;
     memory::check(&[("cache and decoding", bytes)])?;

@@ -447,7 +447,7 @@ impl<'a> Display<'a> {
 
 /// How texts are drawn at an evaluation: with the one graph that [`Memory::of`] counts.
 fn capacity(config: &TrainConfig) -> Capacity {
-    Capacity { sequences: 1, context: config.seq(), chunk: 1 }
+    Capacity { sequences: 1, context: config.seq(), chunk: 1, tiles: 0 }
 }
 
 impl Events for Display<'_> {

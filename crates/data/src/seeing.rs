@@ -1,0 +1,306 @@
+//! How the pictures of a data folder become tokens: a picture is a border, a tag and the tokens of each of its tiles, as the
+//! Idefics3 and SmolVLM processors of `transformers` write them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::batch::TileBatch;
+use crate::document::Document;
+use crate::error::{Error, Result};
+use crate::picture::{Bounds, Layout, Picture, Preparation};
+use crate::prepare::Preparer;
+use crate::tokenizer::{Encoder, Tokenizer, pretty};
+
+const BORDER: &str = "<fake_token_around_image>";
+const IMAGE: &str = "<image>";
+const WHOLE: &str = "<global-img>";
+
+/// What decides the tokens of a picture. It stands in the manifest, and in the configuration of a model trained on the data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seeing {
+    /// From pixels to tiles.
+    pub preparation: Preparation,
+    /// Pixels of a patch's side.
+    pub patch: u32,
+    /// A token is a square of patches with sides of so many.
+    pub scale_factor: u32,
+    /// Rows and columns of tiles that a picture may have: each place has a token for its name.
+    pub grid: u32,
+}
+
+impl Default for Seeing {
+    /// Tiles of 64 pixels, patches of 8, tokens of four patches: sizes at which an encoder learns within minutes on a CPU.
+    fn default() -> Seeing {
+        Seeing { preparation: Preparation::new(None, 64), patch: 8, scale_factor: 2, grid: 6 }
+    }
+}
+
+impl Seeing {
+    /// Refuses sizes that do not fit into each other.
+    ///
+    /// # Errors
+    /// [`Error::Config`], naming the size.
+    pub fn check(&self) -> Result<()> {
+        let Seeing { preparation, patch, scale_factor, grid } = self;
+        let token = patch.saturating_mul(*scale_factor);
+        let bad = |what: String| Err(Error::Config(what));
+        if !(1..=4096).contains(&preparation.tile) {
+            return bad(format!("a tile of {} pixels: from 1 to 4096", preparation.tile));
+        }
+        if token == 0 || !preparation.tile.is_multiple_of(token) {
+            return bad(format!(
+                "a tile of {} pixels is not made of whole tokens of {scale_factor} patches of {patch} pixels a side",
+                preparation.tile
+            ));
+        }
+        if !(1..=64).contains(grid) {
+            return bad(format!("a grid of {grid} tiles a side: from 1 to 64"));
+        }
+        match preparation.longest_edge {
+            Some(edge) if edge == 0 || edge.div_ceil(preparation.tile) > *grid => {
+                bad(format!("a longest edge of {edge} pixels: from 1 to {}", grid * preparation.tile))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How the pictures of a model folder become tokens: by its `preprocessor_config.json`, by the sizes that its `config.json`
+    /// has, and by the names of tiles that its tokenizer has.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for what is none, or asks for something else than is done here.
+    pub fn of_preprocessor(
+        json: &[u8],
+        patch: u32,
+        scale_factor: u32,
+        tokenizer: &Tokenizer,
+    ) -> Result<Seeing> {
+        let preparation = Preparation::of_preprocessor(json)
+            .map_err(|what| Error::Config(format!("preprocessor_config.json: {what}")))?;
+        let named = |side: u32| tokenizer.reserved(&tag(side, side)).is_some();
+        let grid = (1..=64).take_while(|&side| named(side)).count().max(1) as u32;
+        let seeing = Seeing { preparation, patch, scale_factor, grid };
+        seeing.check()?;
+        Ok(seeing)
+    }
+
+    /// The files by which `transformers` prepares pictures as it is done here.
+    pub fn files(&self) -> [(&'static str, Vec<u8>); 2] {
+        let processor = serde_json::json!({
+            "image_seq_len": self.tokens(),
+            "processor_class": "Idefics3Processor",
+        });
+        [
+            ("preprocessor_config.json", pretty(&self.preparation.to_preprocessor())),
+            ("processor_config.json", pretty(&processor)),
+        ]
+    }
+
+    /// Tokens of a tile.
+    pub fn tokens(&self) -> usize {
+        let side = self.preparation.tile / (self.patch * self.scale_factor).max(1);
+        (side * side) as usize
+    }
+
+    /// Patches of a tile.
+    pub fn patches(&self) -> usize {
+        let side = self.preparation.tile / self.patch.max(1);
+        (side * side) as usize
+    }
+
+    /// Numbers of a patch.
+    pub fn patch_len(&self) -> usize {
+        3 * (self.patch * self.patch) as usize
+    }
+
+    /// Names of the tokens that only pictures have.
+    fn names(&self) -> Vec<String> {
+        let places = (1..=self.grid).flat_map(|row| (1..=self.grid).map(move |column| tag(row, column)));
+        [BORDER, IMAGE, WHOLE].into_iter().map(String::from).chain(places).collect()
+    }
+
+    /// The tokenizer with the tokens that only pictures have; those that it has keep their ids.
+    pub(crate) fn extend(&self, tokenizer: &Tokenizer) -> Result<Tokenizer> {
+        tokenizer.with_reserved(&self.names())
+    }
+}
+
+fn tag(row: u32, column: u32) -> String {
+    format!("<row_{row}_col_{column}>")
+}
+
+/// Ids of the tokens of pictures in a tokenizer.
+pub(crate) struct PictureTokens {
+    seeing: Seeing,
+    border: u32,
+    image: u32,
+    whole: u32,
+    /// Of the places of the grid, row by row.
+    tags: Vec<u32>,
+}
+
+/// The token in whose place a part of a picture stands.
+pub(crate) fn image_token(tokenizer: &Tokenizer) -> Option<u32> {
+    tokenizer.reserved(IMAGE)
+}
+
+impl PictureTokens {
+    /// Those of a tokenizer that [`Seeing::extend`] made.
+    pub(crate) fn new(seeing: &Seeing, tokenizer: &Tokenizer) -> Result<PictureTokens> {
+        let ids: Option<Vec<u32>> = seeing.names().iter().map(|name| tokenizer.reserved(name)).collect();
+        match ids.as_deref() {
+            Some([border, image, whole, tags @ ..]) => Ok(PictureTokens {
+                seeing: seeing.clone(),
+                border: *border,
+                image: *image,
+                whole: *whole,
+                tags: tags.to_vec(),
+            }),
+            _ => Err(Error::tokenizer(
+                "of pictures",
+                format!("has no {BORDER}, {IMAGE}, {WHOLE} or tags of tiles"),
+            )),
+        }
+    }
+
+    /// How pictures become tokens.
+    pub(crate) fn seeing(&self) -> &Seeing {
+        &self.seeing
+    }
+
+    /// Appends the tokens of a picture; the error says what is too large.
+    pub(crate) fn write(
+        &self,
+        layout: Layout,
+        encoder: &mut Encoder<'_>,
+        out: &mut Vec<u32>,
+    ) -> Result<std::result::Result<(), String>> {
+        let (grid, Layout { rows, columns }) = (self.seeing.grid, layout);
+        if rows.max(columns) > grid {
+            let most = grid * self.seeing.preparation.tile;
+            return Ok(Err(format!(
+                "the picture takes {columns} × {rows} tiles, and {grid} a side are allowed; --longest-edge {most} scales pictures down"
+            )));
+        }
+        let tile = |name: u32, out: &mut Vec<u32>| {
+            out.extend([self.border, name]);
+            out.extend(std::iter::repeat_n(self.image, self.seeing.tokens()));
+        };
+        for row in 0..rows {
+            (0..columns).for_each(|column| tile(self.tags[(row * grid + column) as usize], out));
+            encoder.encode_ordinary(if row + 1 < rows { "\n" } else { "\n\n" }, out)?;
+        }
+        tile(self.whole, out);
+        out.push(self.border);
+        Ok(Ok(()))
+    }
+}
+
+/// A prompt of text and pictures, as a model takes it.
+#[derive(Clone, Debug, Default)]
+pub struct Prompt {
+    /// `<|endoftext|>` and what follows.
+    pub tokens: Vec<u32>,
+    /// Its pictures; rows count the tokens.
+    pub tiles: TileBatch,
+}
+
+impl Prompt {
+    /// Encodes the segments of a document that is to be continued; images that are files are read.
+    ///
+    /// # Errors
+    /// [`Error::Image`] for an image that cannot be read, or that a model without eyes (`look` is `None`) is shown.
+    pub fn new(document: Document, tokenizer: &Tokenizer, look: Option<&Look>) -> Result<Prompt> {
+        let mut document = document;
+        let image = |what: String| Error::Image { place: document.id.clone(), what };
+        let pictures = match look {
+            Some(look) => Some(PictureTokens::new(&look.seeing, tokenizer)?),
+            None if document.images().next().is_some() => return Err(image("the model has no eyes".into())),
+            None => None,
+        };
+        if let Err(what) = document.load_images(Bounds::default().bytes) {
+            return Err(Error::Image { place: document.id, what });
+        }
+        let piece = Preparer::new(tokenizer, pictures.as_ref()).encode(&document, [0; 32])?;
+        let mut prompt = Prompt { tokens: piece.tokens, tiles: TileBatch::default() };
+        let Some(look) = look.filter(|_| !piece.images.is_empty()) else { return Ok(prompt) };
+        let count = piece.images.iter().map(|image| image.layout.tiles()).sum();
+        let each = look.seeing.tokens();
+        prompt.tiles.clear(count, look.order.len(), look.seeing.patch_len(), each);
+        for shown in &piece.images {
+            let read = Picture::decode(&shown.bytes, &Bounds::default());
+            let read =
+                read.map_err(|error| Error::Image { place: document.id.clone(), what: error.to_string() })?;
+            let tiles = look.seeing.preparation.apply(&read);
+            for tile in 0..tiles.layout().tiles() {
+                prompt.tiles.put(&tiles, tile, look);
+            }
+        }
+        let shown =
+            (0..).zip(&prompt.tokens).filter(|(_, token)| **token as i32 == look.image).map(|(at, _)| at);
+        prompt.tiles.rows.iter_mut().zip(shown).for_each(|(row, at)| *row = at);
+        Ok(prompt)
+    }
+}
+
+/// What a batch needs to know of pictures.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// How pictures become tokens.
+    pub seeing: Seeing,
+    /// The order in which the model's encoder takes a tile's patches, by their place row by row.
+    pub order: Vec<usize>,
+    /// Tiles that a row has room for, at least one.
+    pub tiles: usize,
+    /// The token in whose place a part of a picture stands.
+    pub image: i32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_do_not_fit_are_named() {
+        Seeing::default().check().unwrap();
+        let said = |change: fn(&mut Seeing)| {
+            let mut seeing = Seeing::default();
+            change(&mut seeing);
+            seeing.check().unwrap_err().to_string()
+        };
+        assert!(said(|s| s.patch = 7).contains("patches of 7"));
+        assert!(said(|s| s.patch = 0).contains("patches of 0"));
+        assert!(said(|s| s.grid = 0).contains("grid of 0"));
+        assert!(said(|s| s.preparation.tile = 0).contains("0 pixels"));
+        assert!(said(|s| s.preparation.longest_edge = Some(1000)).contains("1 to 384"));
+    }
+
+    #[test]
+    fn a_picture_is_written_as_the_processor_writes_it() {
+        let seeing = Seeing { grid: 2, ..Seeing::default() };
+        let tokenizer = seeing.extend(&Tokenizer::bytes().unwrap()).unwrap();
+        assert_eq!(tokenizer.vocab_size(), 259 + 3 + 4);
+        let tokens = PictureTokens::new(&seeing, &tokenizer).unwrap();
+        let written = |rows, columns| {
+            let mut out = Vec::new();
+            let done = tokens.write(Layout { rows, columns }, &mut tokenizer.encoder(), &mut out).unwrap();
+            done.map(|()| out.iter().map(|&id| tokenizer.token_text(id)).collect::<String>())
+        };
+        let (border, image) = (BORDER, IMAGE.repeat(16));
+        assert_eq!(written(0, 0).unwrap(), format!("{border}{WHOLE}{image}{border}"));
+        let tile = |row, column| format!("{border}<row_{row}_col_{column}>{image}");
+        let expected = [
+            &tile(1, 1),
+            &tile(1, 2),
+            "\n",
+            &tile(2, 1),
+            &tile(2, 2),
+            "\n\n",
+            &format!("{border}{WHOLE}{image}{border}"),
+        ];
+        assert_eq!(written(2, 2).unwrap(), expected.concat());
+        assert!(written(1, 3).unwrap_err().contains("--longest-edge 128"));
+        // What has the tokens keeps their ids.
+        assert_eq!(seeing.extend(&tokenizer).unwrap().json(), tokenizer.json());
+    }
+}
