@@ -315,8 +315,20 @@ pub fn build_until(
 /// A document on its way: what decides its split, and the encoded document.
 struct Prepared {
     key: u64,
+    /// Whether it is held out, where its source says so itself.
+    held: Option<bool>,
     hash: u128,
     piece: Piece,
+}
+
+/// A document for the tokenizer's sample.
+struct Sampled {
+    key: u64,
+    /// In the order of the sample.
+    place: u64,
+    /// As in [`Prepared`].
+    held: Option<bool>,
+    text: String,
 }
 
 /// What a worker makes of a batch.
@@ -385,7 +397,7 @@ impl Builder<'_> {
     /// The pieces with the lowest sample keys, up to the bound; none that will be held out.
     fn sample(&mut self) -> Result<Vec<String>> {
         let mut kept: BTreeMap<(u64, u64), String> = BTreeMap::new();
-        let mut held = HashSet::new();
+        let mut kept_back = HashSet::new();
         let mut bytes = 0;
         let mut counts = Counts::default();
         let (config, filter, total) = (self.config, &self.filter, self.total);
@@ -398,22 +410,22 @@ impl Builder<'_> {
         };
         let worker = || {
             |items: Vec<Item>| {
-                prepare(config, filter, items, |document, hash| {
+                prepare(config, filter, items, |document, hash, held| {
                     let text: String = document.texts().collect::<Vec<_>>().join("\n");
-                    Ok((holdout_key(&hash), sample_key(&hash), text))
+                    Ok(Sampled { key: holdout_key(&hash), place: sample_key(&hash), held, text })
                 })
             }
         };
-        pipeline::run(&pass, worker, |worked: Worked<Output<(u64, u64, String)>>| {
+        pipeline::run(&pass, worker, |worked: Worked<Output<Sampled>>| {
             if let Some(error) = worked.output.fatal {
                 return Err(error);
             }
             counts.documents += worked.output.counts.documents;
-            for (key, place, text) in worked.output.pieces {
-                if held_out(key, config.holdout_of(worked.source)) {
-                    held.insert(key);
+            for Sampled { key, place, held, text } in worked.output.pieces {
+                if held.unwrap_or_else(|| held_out(key, config.holdout_of(worked.source))) {
+                    kept_back.insert(key);
                 }
-                if held.contains(&key) || kept.contains_key(&(place, key)) {
+                if kept_back.contains(&key) || kept.contains_key(&(place, key)) {
                     continue;
                 }
                 bytes += text.len();
@@ -474,10 +486,10 @@ impl Builder<'_> {
         let worker = || {
             let mut preparer = Preparer::new(seeing, Some(&pictures));
             move |items: Vec<Item>| {
-                prepare(config, filter, items, |document, hash| {
+                prepare(config, filter, items, |document, hash, held| {
                     let piece = preparer.encode(document, hash)?;
                     let (key, hash) = (holdout_key(&hash), u128::from_le_bytes(piece.hash));
-                    Ok(Prepared { key, hash, piece })
+                    Ok(Prepared { key, held, hash, piece })
                 })
             }
         };
@@ -498,15 +510,16 @@ impl Builder<'_> {
                 *source.licences.entry(licence).or_default() += count;
             }
             let share = config.holdout_of(worked.source);
-            for Prepared { key, hash, piece } in output.pieces {
+            for Prepared { key, held, hash, piece } in output.pieces {
                 if !config.keep_duplicates && !seen.insert(hash) {
                     counts.duplicates += 1;
                     continue;
                 }
-                if share > 0.0 {
+                if share > 0.0 && held.is_none() {
                     lowest = lowest.min(key);
                 }
-                let hold = share > 0.0 && (held_out(key, share) || forced == Some(key));
+                let by_hash = || share > 0.0 && (held_out(key, share) || forced == Some(key));
+                let hold = held.unwrap_or_else(by_hash);
                 let (writer, span) = match hold {
                     true => (&mut eval, &mut source.eval),
                     false => (&mut train, &mut source.train),
@@ -609,7 +622,7 @@ fn prepare<T>(
     config: &BuildConfig,
     filter: &Filter,
     items: Vec<Item>,
-    mut each: impl FnMut(&Document, [u8; 32]) -> Result<T>,
+    mut each: impl FnMut(&Document, [u8; 32], Option<bool>) -> Result<T>,
 ) -> Result<Output<T>> {
     let mut output =
         Output { pieces: Vec::new(), counts: Counts::default(), licences: BTreeMap::new(), fatal: None };
@@ -664,7 +677,7 @@ fn prepare<T>(
         }
         for piece in cut(document, config.cut_bytes) {
             let hash = piece.content_hash();
-            match each(&piece, hash) {
+            match each(&piece, hash, record.held) {
                 Err(broken @ Error::Image { .. }) if config.skip_broken_images => counts.skip(broken),
                 Err(broken @ Error::Image { .. }) => {
                     output.fatal = Some(broken);

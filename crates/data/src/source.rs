@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::question::holds_questions;
-use crate::reader::Problem;
+use crate::reader::{IMAGES, Problem, parquet_questions};
+use crate::recipe::{caption_of, is_image};
 
 /// One input as the user names it: a file, a folder or a glob, with its share of the mix.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,7 +124,19 @@ pub(crate) fn resolve(sources: &[Source], holdout: f64, exclude: &[String]) -> R
                 input.problems.push(Problem { place: name, what });
                 continue;
             }
-            if name.ends_with(".jsonl") && holds_questions(&path) {
+            // A picture is read with its caption; one without belongs to a document that names it.
+            if is_image(&path) && caption_of(&path).is_none() && !explicit {
+                continue;
+            }
+            if path.extension().is_some_and(|extension| extension == "txt") && captions(&path) {
+                continue;
+            }
+            let asks = match name.rsplit_once('.') {
+                Some((_, "jsonl")) => holds_questions(&path),
+                Some((_, "parquet")) => parquet_questions(&path),
+                _ => false,
+            };
+            if asks {
                 if explicit {
                     return Err(Error::Config(format!(
                         "source {name:?} holds questions, which are not to be trained on; give it as --held-out"
@@ -147,6 +160,11 @@ pub(crate) fn resolve(sources: &[Source], holdout: f64, exclude: &[String]) -> R
         }
     }
     Ok(input)
+}
+
+/// Whether a text stands beside a picture of its name.
+fn captions(path: &Path) -> bool {
+    IMAGES.iter().any(|extension| is_image(&path.with_extension(extension)))
 }
 
 /// An entry of a folder: a file, or what cannot be followed and why.

@@ -1,16 +1,17 @@
 //! Data with pictures: what is built, how rows are packed, what a batch shows.
 
-mod common;
+#[path = "common/samples.rs"]
+mod samples;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use common::samples::PICTURES;
 use data::picture::{Bounds, Picture, Preparation};
 use data::{
     Batch, BuildConfig, Dataset, Document, EvalSet, ImageRef, Look, Order, Seeing, Segment, SegmentKind,
     Source, TokenizerChoice,
 };
+use samples::PICTURES;
 
 const SEQ: usize = 96;
 const TILES: usize = 4;
@@ -93,7 +94,7 @@ fn what_is_built_holds_every_picture_once_and_its_tokens_in_their_place() {
     assert_eq!(manifest.tokenizer.vocab_size, 259 + 3 + 36);
     assert_eq!(manifest.train.images + manifest.eval.images, 40);
     let stored = std::fs::metadata(folder.path().join("data/train-00000.images")).unwrap().len();
-    let all: usize = PICTURES.iter().map(|bytes| bytes.len()).sum();
+    let all: usize = PICTURES[..3].iter().map(|bytes| bytes.len()).sum();
     assert_eq!(stored as usize, 64 + all);
     let (split, tokenizer) = (dataset.train(), dataset.tokenizer());
     let mut seen = 0;
@@ -138,7 +139,7 @@ fn check(batch: &Batch, dataset: &Dataset, look: &Look) -> usize {
         assert_eq!(rows.iter().any(|&row| row >= 0), used);
         for &row in rows.iter().filter(|&&row| row >= 0) {
             assert_eq!(batch.tokens[row as usize], look.image);
-            assert_eq!(batch.weights[row as usize - 1] * batch.weights[row as usize], 0.0);
+            assert!(row == 0 || batch.weights[row as usize - 1] == 0.0);
         }
         let shown = &batch.tiles.pixels[number * size..][..size];
         let mut out = vec![0.0; size];
@@ -238,10 +239,11 @@ fn a_broken_image_names_its_document_or_is_counted() {
         let line =
             format!("{{\"id\":\"bad\",\"segments\":[{{\"image\":\"{image}\"}},{{\"text\":\"x\"}}]}}\n");
         std::fs::write(&file, format!("{good}{line}")).unwrap();
-        let strict = BuildConfig { strict: true, ..config(&file) };
+        let strict = BuildConfig { strict: true, force: true, ..config(&file) };
         let said = data::build(&strict, &out, &mut |_| ()).unwrap_err().to_string();
         assert!(said.contains("a.jsonl:10") && said.contains(expected), "{said}");
-        let config = BuildConfig { skip_broken_images: true, force: true, ..config(&file) };
+        let config = BuildConfig { skip_broken_images: true, ..strict };
+        let config = BuildConfig { strict: false, ..config };
         let manifest = data::build(&config, &out, &mut |_| ()).unwrap().manifest;
         assert_eq!(manifest.counts.broken_images + manifest.counts.malformed, 1, "{image}");
         assert!(manifest.counts.places[0].contains(expected));

@@ -65,6 +65,8 @@ pub enum Verb {
     Sample(verb::sample::Options),
     /// Log-probabilities, bits per byte and per word of a text
     Score(verb::score::Options),
+    /// A model sits an exam
+    Exam(verb::exam::Options),
     /// Write a model as GGUF or safetensors
     Export(verb::export::Options),
     /// Is training predictable here? Coordinate check and transfer of settings, as a test that can fail

@@ -67,6 +67,7 @@ fn run(arguments: Arguments, settings: settings::Settings) -> Result<(), Failure
         Verb::Resume(options) => verb::resume::run(options, common),
         Verb::Sample(options) => verb::sample::run(options, common),
         Verb::Score(options) => verb::score::run(options, common),
+        Verb::Exam(options) => verb::exam::run(options, common),
         Verb::Export(options) => verb::export::run(options, common),
         Verb::Predict(options) => verb::predict::run(options, common),
         Verb::Verify(options) => verb::verify::run(options, common),

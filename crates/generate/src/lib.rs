@@ -19,5 +19,5 @@ pub use generator::{Capacity, Generator};
 pub use logprobs::{Ranked, TokenLogprob, log_softmax, log_sum_exp};
 pub use request::{Completion, Finish, Id, Request, Update, prompt};
 pub use sampler::{Sampler, Sampling};
-pub use score::{Score, Scorer};
+pub use score::{Score, Scorer, Seen};
 pub use stop::StopText;

@@ -6,7 +6,7 @@
 //! context before it (or everything there is).
 
 use crate::{Error, Result};
-use data::Tokenizer;
+use data::{TileBatch, Tokenizer};
 use engine::{Data, Device, Executable, Layout, Store, Value};
 use model::{Config, ScoreGraph};
 use serde::Serialize;
@@ -56,6 +56,8 @@ pub struct Scorer {
     config: Config,
     params: Arc<Layout>,
     context: usize,
+    /// Tiles that a run has room for.
+    tiles: usize,
     empty: Store,
     graphs: BTreeMap<(usize, usize), Compiled>,
 }
@@ -63,7 +65,17 @@ pub struct Scorer {
 struct Compiled {
     executable: Box<dyn Executable>,
     logp: Value,
+    tiles: TileBatch,
     out: Vec<f32>,
+}
+
+/// A text to be scored, with the pictures that stand in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'t> {
+    /// The tokens.
+    pub tokens: &'t [u32],
+    /// The pictures; rows count the tokens.
+    pub tiles: &'t TileBatch,
 }
 
 /// Where a window begins, and the first token that it scores.
@@ -85,6 +97,7 @@ struct Placed<'t> {
     /// The text's.
     number: usize,
     tokens: &'t [u32],
+    tiles: Option<&'t TileBatch>,
     window: Window,
     at: usize,
 }
@@ -116,7 +129,12 @@ impl Scorer {
         }
         let empty = device.store(&Arc::new(Layout::default()))?;
         let (config, params) = (config.clone(), params.clone());
-        Ok(Scorer { device, config, params, context, empty, graphs: BTreeMap::new() })
+        Ok(Scorer { device, config, params, context, tiles: 0, empty, graphs: BTreeMap::new() })
+    }
+
+    /// The same with room for so many tiles of pictures in a run.
+    pub fn seeing(self, tiles: usize) -> Scorer {
+        Scorer { tiles, graphs: BTreeMap::new(), ..self }
     }
 
     /// Log-probabilities of the tokens, of the first none: nothing stands before it. To score all of
@@ -141,6 +159,7 @@ impl Scorer {
             let placed = |(row, window): (usize, &Window)| Placed {
                 number: 0,
                 tokens,
+                tiles: None,
                 window: *window,
                 at: row * seq,
             };
@@ -160,12 +179,43 @@ impl Scorer {
         texts: impl IntoIterator<Item = &'t [u32]>,
         each: &mut dyn FnMut(usize, usize, f64),
     ) -> Result<()> {
+        self.each(params, rows, texts.into_iter().map(|tokens| (tokens, None)), each)
+    }
+
+    /// The same of texts with pictures, none longer than the context or with more tiles than a run has room for.
+    pub fn each_seen<'t>(
+        &mut self,
+        params: &Store,
+        rows: usize,
+        texts: impl IntoIterator<Item = Seen<'t>>,
+        each: &mut dyn FnMut(usize, usize, f64),
+    ) -> Result<()> {
+        self.each(params, rows, texts.into_iter().map(|text| (text.tokens, Some(text.tiles))), each)
+    }
+
+    fn each<'t>(
+        &mut self,
+        params: &Store,
+        rows: usize,
+        texts: impl Iterator<Item = (&'t [u32], Option<&'t TileBatch>)>,
+        each: &mut dyn FnMut(usize, usize, f64),
+    ) -> Result<()> {
         let (seq, vocab) = (self.context, self.config.vocab_size);
         self.compile_once(rows, seq)?;
         let mut placed: Vec<Placed<'t>> = Vec::new();
         // Where the next window lies, if it fits into the row.
-        let mut at = 0;
-        for (number, tokens) in texts.into_iter().enumerate() {
+        let (mut at, mut shown) = (0, 0);
+        for (number, (tokens, tiles)) in texts.enumerate() {
+            let tiles = tiles.filter(|tiles| tiles.used() > 0);
+            let count = tiles.map_or(0, TileBatch::used);
+            if count > 0 && (tokens.len() > seq + 1 || count > self.tiles) {
+                let value = format!("{} tokens and {count} tiles", tokens.len());
+                return Err(Error::Setting {
+                    name: "a text with pictures",
+                    value,
+                    expected: "what a row has room for",
+                });
+            }
             if let Some(index) = tokens.iter().position(|&t| t as usize >= vocab) {
                 return Err(Error::Token { what: "text", index, token: tokens[index], vocab });
             }
@@ -177,13 +227,14 @@ impl Scorer {
                 if at % seq + length > seq {
                     at = at.next_multiple_of(seq);
                 }
-                if at >= rows * seq {
+                if at >= rows * seq || shown + count > self.tiles {
                     self.run((rows, seq), &placed, params, each)?;
                     placed.clear();
-                    at = 0;
+                    (at, shown) = (0, 0);
                 }
-                placed.push(Placed { number, tokens, window, at });
+                placed.push(Placed { number, tokens, tiles, window, at });
                 at += length;
+                shown += count;
             }
         }
         match placed.is_empty() {
@@ -220,7 +271,7 @@ impl Scorer {
     /// Bytes of the graph that scores so many tokens, before it is allocated.
     pub fn bytes(&self, tokens: usize) -> Result<usize> {
         let (rows, seq) = self.shape(tokens.max(2));
-        let graph = ScoreGraph::new(&self.config, rows, seq)?;
+        let graph = ScoreGraph::seeing(&self.config, rows, seq, self.tiles)?;
         let plan = self.device.plan(&graph.graph, &graph.outputs(), &self.params, self.empty.layout())?;
         Ok(plan.memory.total())
     }
@@ -233,10 +284,14 @@ impl Scorer {
 
     fn compile_once(&mut self, rows: usize, seq: usize) -> Result<()> {
         if !self.graphs.contains_key(&(rows, seq)) {
-            let graph = ScoreGraph::new(&self.config, rows, seq)?;
+            let graph = ScoreGraph::seeing(&self.config, rows, seq, self.tiles)?;
+            let mut tiles = TileBatch::default();
+            if let Some(eyes) = self.config.eyes.as_ref().filter(|_| self.tiles > 0) {
+                tiles.clear(self.tiles, eyes.vision.patches(), eyes.vision.patch_len(), eyes.tokens());
+            }
             let state = self.empty.layout();
             let executable = self.device.compile(&graph.graph, &graph.outputs(), &self.params, state)?;
-            let compiled = Compiled { executable, logp: graph.logp, out: vec![0.0; rows * seq] };
+            let compiled = Compiled { executable, logp: graph.logp, tiles, out: vec![0.0; rows * seq] };
             self.graphs.insert((rows, seq), compiled);
         }
         Ok(())
@@ -257,7 +312,13 @@ impl Compiled {
         let unused = |value: i32| vec![value; rows * seq];
         let (mut tokens, mut targets, mut positions) = (unused(-1), unused(-1), unused(0));
         let (mut low, mut high) = (unused(0), unused(0));
-        for Placed { tokens: text, window, at: begin, .. } in placed {
+        self.tiles.unused();
+        for Placed { tokens: text, tiles, window, at: begin, .. } in placed {
+            let length = window.length(text, seq) as i32;
+            for tile in tiles.iter().flat_map(|tiles| 0..tiles.used()) {
+                let row = |row: i32| if (0..length).contains(&row) { row + *begin as i32 } else { -1 };
+                tiles.and_then(|tiles| self.tiles.copy(tiles, tile, row));
+            }
             for i in 0..window.length(text, seq) {
                 let at = begin + i;
                 tokens[at] = text[window.start + i] as i32;
@@ -276,9 +337,15 @@ impl Compiled {
         ] {
             self.executable.upload(name, Data::I32(values))?;
         }
+        if self.tiles.room() > 0 {
+            self.executable.upload("pixels", Data::F32(&self.tiles.pixels))?;
+            for (name, values) in self.tiles.inputs() {
+                self.executable.upload(name, Data::I32(values))?;
+            }
+        }
         self.executable.run(params, state)?;
         self.executable.download(self.logp, &mut self.out)?;
-        for Placed { number, tokens: text, window, at } in placed {
+        for Placed { number, tokens: text, window, at, .. } in placed {
             let end = window.start + window.length(text, seq);
             for token in window.first..=end {
                 let value = self.out[at + token - window.start - 1];

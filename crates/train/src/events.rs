@@ -41,6 +41,9 @@ pub struct StepLine {
     /// Of the machine's peak.
     #[serde(rename = "time/share_of_peak")]
     pub share_of_peak: f64,
+    /// Share of this step's time in which pictures were waited for; only where there are some.
+    #[serde(rename = "time/waiting", default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<f64>,
 }
 
 /// An evaluation's line in `metrics.jsonl`.

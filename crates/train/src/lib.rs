@@ -6,6 +6,7 @@
 //! had not been.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod branch;
 mod checkpoint;
 mod config;

@@ -1,5 +1,6 @@
 //! The loop: steps, evaluations, samples, checkpoints, until the end or until it is asked to stop.
 
+use crate::ahead::{Ahead, Rows};
 use crate::evaluate::Evaluator;
 use crate::events::{EvalLine, Events, SetScores, StepLine};
 use crate::reduce::{InProcess, Reduce, Solo};
@@ -8,6 +9,7 @@ use crate::{Error, NonFinite, Result, State, TrainConfig, checkpoint};
 use data::{Dataset, Order};
 use engine::{CpuDevice, Store};
 use record::{EventWriter, MetricsWriter, RunWriter};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Steps in a row that may be passed over.
@@ -108,6 +110,10 @@ struct Rank<'a, 'e> {
     reduce: &'e mut dyn Reduce,
     replica: Replica,
     order: Order,
+    /// Where batches have pictures.
+    ahead: Option<Ahead>,
+    /// How long the last step waited for it.
+    waited: Option<Duration>,
     state: State,
     /// Of the configuration.
     hash: String,
@@ -186,7 +192,15 @@ impl<'a, 'e> Rank<'a, 'e> {
         };
         let look = config.look(session.dataset)?;
         let order = Order::seeing(session.dataset.train().clone(), config.seed, config.seq(), look)?;
-        Ok(Rank { session, reduce, replica, order, state, hash, flops, leader })
+        let rows = config.rows / reduce.ranks();
+        let rows = Rows {
+            first: (reduce.rank() * rows) as u64,
+            stride: config.rows as u64,
+            micro_batches: rows / config.micro_rows,
+            micro_rows: config.micro_rows,
+        };
+        let ahead = (config.tiles > 0).then(|| Ahead::new(order.clone(), rows, state.step));
+        Ok(Rank { session, reduce, replica, order, ahead, waited: None, state, hash, flops, leader })
     }
 
     fn run(mut self) -> Result<Outcome> {
@@ -229,10 +243,22 @@ impl<'a, 'e> Rank<'a, 'e> {
         let rows = config.rows / self.reduce.ranks();
         let first = self.state.step * config.rows as u64 + (self.reduce.rank() * rows) as u64;
         let order = &self.order;
-        self.replica.gradient(&|number, batch| {
-            let row = first + (number * config.micro_rows) as u64;
-            Ok(order.rows(row, config.micro_rows, batch)?)
-        })?;
+        match &mut self.ahead {
+            None => self.replica.gradient(&|number, batch| {
+                let row = first + (number * config.micro_rows) as u64;
+                Ok(order.rows(row, config.micro_rows, batch)?)
+            })?,
+            Some(ahead) => {
+                let (batches, waited) = ahead.next()?;
+                self.replica.gradient(&|number, batch| {
+                    let mut made = batches[number].lock().unwrap_or_else(PoisonError::into_inner);
+                    std::mem::swap(&mut *made, batch);
+                    Ok(())
+                })?;
+                ahead.done(batches);
+                self.waited = Some(waited);
+            }
+        }
         // A row maps some pages of a shard; what is resident must not grow with the data.
         if self.leader.is_some()
             && self.state.step.is_multiple_of((RESIDENT_ROWS / config.rows as u64).max(1))
@@ -271,6 +297,7 @@ impl<'a, 'e> Rank<'a, 'e> {
             tokens_per_s: self.session.config.step_tokens() as f64 / seconds,
             flop_per_s: self.flops / seconds,
             share_of_peak: self.flops / seconds / self.session.peak,
+            waiting: self.waited.map(|waited| waited.as_secs_f64() / seconds),
         };
         leader.metrics.write(&line)?;
         if let Some(board) = &mut leader.board {

@@ -301,7 +301,7 @@ fn a_branch_is_the_run_that_it_would_have_been() {
         if name == "killed" {
             std::fs::write(at(name).join("metrics.jsonl"), "{\"step\": 1, \"cut").unwrap();
         }
-        branch(&Run::open(&at("short")).unwrap(), &writer, data.tokenizer()).unwrap();
+        branch(&Run::open(&at("short")).unwrap(), &writer, &data).unwrap();
         assert_eq!(writer.run().latest().unwrap().0.unwrap().step, 8);
         drop(writer);
         go(&at(name), &long, &data, Files::new(), u64::MAX).unwrap();
@@ -336,6 +336,6 @@ fn what_shares_no_steps_does_not_branch() {
     let peak = Schedule { peak: 0.02, ..long.schedule };
     let text = TrainConfig { schedule: peak, ..long }.to_toml().unwrap();
     let writer = RunWriter::create(&folder.path().join("long"), &text, Files::new()).unwrap();
-    let error = branch(&Run::open(&folder.path().join("short")).unwrap(), &writer, data.tokenizer());
+    let error = branch(&Run::open(&folder.path().join("short")).unwrap(), &writer, &data);
     assert!(error.unwrap_err().to_string().contains("was changed"));
 }

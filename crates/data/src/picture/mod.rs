@@ -5,10 +5,12 @@
 //! size becomes; [`Preparation::apply`] makes them. Tiles are kept as bytes: what an encoder reads ([`Tiles::patches`])
 //! is four times as large and made when it is needed.
 
+mod augment;
 mod decode;
 mod prepare;
 mod preprocessor;
 mod resize;
 
+pub use augment::Change;
 pub use decode::{Bounds, Picture, Unreadable};
 pub use prepare::{Filter, Layout, Preparation, Tiles};

@@ -140,7 +140,7 @@ impl Row {
                 return Err(format!("has more than one of {text_field:?}, \"messages\" and \"segments\""));
             }
         };
-        Ok(Record { document, licence: self.licence, replaced, part: false })
+        Ok(Record { document, licence: self.licence, replaced, part: false, held: None })
     }
 }
 

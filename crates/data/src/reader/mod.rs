@@ -3,10 +3,12 @@
 //! Nothing in a file can make a reader panic or hold more than [`ReaderConfig::record_bytes`] of it: what
 //! is malformed comes out as a [`Problem`] that names file and line, and reading goes on behind it.
 
+mod captioned;
 mod compressed;
 mod images;
 mod jsonl;
 mod parquet;
+mod recipe;
 mod text;
 
 use std::path::Path;
@@ -15,8 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::Document;
 use crate::error::{Error, Result};
+use crate::recipe::Recipe;
 use crate::source::InputFile;
 pub(crate) use compressed::{Hashed, Watch};
+pub(crate) use parquet::{cells as parquet_cells, holds_questions as parquet_questions};
 
 /// What to do with bytes that are no UTF-8.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +52,8 @@ pub(crate) struct Record {
     pub(crate) replaced: bool,
     /// One of several parts of a plain file too large to hold.
     pub(crate) part: bool,
+    /// Whether it is held out, where its source says so itself.
+    pub(crate) held: Option<bool>,
 }
 
 /// Something malformed.
@@ -79,12 +85,18 @@ pub(crate) trait Reader {
     fn next(&mut self) -> Option<Item>;
 }
 
+/// Endings of the names of pictures.
+pub(crate) const IMAGES: [&str; 5] = ["png", "jpg", "jpeg", "webp", "gif"];
+
 /// The formats of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Text,
     Jsonl,
     Parquet,
+    Recipe,
+    /// A picture, or an archive of them.
+    Captioned,
     /// To be decided by the first bytes.
     Unknown,
 }
@@ -101,6 +113,8 @@ fn format_of(path: &Path) -> Format {
     match inner.rsplit_once('.').map(|(_, extension)| extension) {
         Some("jsonl" | "ndjson") => Format::Jsonl,
         Some("parquet" | "pq") => Format::Parquet,
+        Some("tar") => Format::Captioned,
+        Some(extension) if IMAGES.contains(&extension) => Format::Captioned,
         Some(
             "txt" | "text" | "md" | "markdown" | "rst" | "tex" | "html" | "htm" | "xml" | "csv" | "tsv"
             | "json" | "toml" | "yaml" | "yml" | "ini" | "py" | "rs" | "c" | "h" | "cc" | "cpp" | "hpp"
@@ -119,7 +133,16 @@ pub(crate) fn open(
     watch: &Watch,
 ) -> Result<(Box<dyn Reader + Send>, Hashed)> {
     let (stream, hashed) = compressed::open(&file.path, watch)?;
-    let reader: Box<dyn Reader + Send> = match format_of(&file.path) {
+    let format = match format_of(&file.path) {
+        // A recipe is one only where it is named.
+        Format::Text if file.explicit && file.name.ends_with(".toml") && Recipe::is_one(&file.path) => {
+            Format::Recipe
+        }
+        format => format,
+    };
+    let reader: Box<dyn Reader + Send> = match format {
+        Format::Captioned => Box::new(captioned::CaptionReader::new(file, config)),
+        Format::Recipe => Box::new(recipe::RecipeReader::new(file, config)),
         Format::Parquet => parquet::open(file, stream, config),
         Format::Jsonl => Box::new(jsonl::JsonlReader::new(file, stream, config)),
         Format::Text => Box::new(text::TextReader::new(file, stream, config, false)),

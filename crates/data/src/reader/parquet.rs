@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
@@ -17,7 +18,10 @@ use parquet::arrow::arrow_reader::{
 use super::compressed::Stream;
 use super::jsonl::{MessageRow, Row, parse_messages, text_of};
 use super::{Broken, Item, Problem, Reader, ReaderConfig, read_failure};
+use crate::document::ImageRef;
+use crate::recipe::{self, Cell};
 use crate::source::InputFile;
+use serde_json::Value;
 
 /// Rows decoded at once.
 const ROWS: usize = 64;
@@ -72,7 +76,7 @@ fn batches(source: File, config: &ReaderConfig) -> Result<ParquetRecordBatchRead
         .enumerate()
         .filter(|(_, field)| {
             let name = field.name();
-            name == config.text_field || matches!(name, "messages" | "license" | "licence" | "id")
+            name == config.text_field || matches!(name, "messages" | "images" | "license" | "licence" | "id")
         })
         .map(|(index, _)| index)
         .collect();
@@ -87,6 +91,109 @@ fn batches(source: File, config: &ReaderConfig) -> Result<ParquetRecordBatchRead
     }
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
     builder.with_projection(mask).with_batch_size(ROWS).build().map_err(bad)
+}
+
+/// All rows of a file as named cells: bytes and structures of bytes are pictures, lists of such several; the rest are JSON's
+/// values, and columns of other types are left out.
+pub(crate) fn cells(path: &Path, most: usize) -> Result<Vec<recipe::Row>, String> {
+    let batches = fenced(|| {
+        let file = File::open(path).map_err(|error| read_failure(&error))?;
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
+        builder.and_then(|builder| builder.with_batch_size(ROWS).build()).map_err(|error| error.to_string())
+    })?;
+    let (mut rows, mut batches) = (Vec::new(), batches);
+    while let Some(batch) = fenced(|| batches.next().transpose().map_err(|error| error.to_string()))? {
+        let read = fenced(|| {
+            let row = |index: usize| -> Result<recipe::Row, String> {
+                let schema = batch.schema();
+                let mut row = recipe::Row::new();
+                for (field, column) in schema.fields().iter().zip(batch.columns()) {
+                    let found = value(column, index, most)
+                        .map_err(|what| format!("column {}: {what}", field.name()))?;
+                    row.extend(found.map(|cell| (field.name().clone(), cell)));
+                }
+                Ok(row)
+            };
+            (0..batch.num_rows()).map(row).collect::<Result<Vec<recipe::Row>, String>>()
+        });
+        let first = rows.len();
+        rows.extend(read.map_err(|what| format!("rows {} and on: {what}", first + 1))?);
+    }
+    Ok(rows)
+}
+
+/// A cell; `None` for a type that means nothing here.
+fn value(column: &dyn Array, index: usize, most: usize) -> Result<Option<Cell>, String> {
+    use arrow_array::types::{
+        Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
+        UInt32Type, UInt64Type,
+    };
+    if column.is_null(index) {
+        return Ok(Some(Cell::Plain(Value::Null)));
+    }
+    let bounded = |bytes: &[u8]| match bytes.len() > most {
+        true => Err(format!("a cell of {} bytes, more than the {most} allowed", bytes.len())),
+        false => Ok(()),
+    };
+    let binary = column.as_binary_opt::<i32>().is_some() || column.as_binary_opt::<i64>().is_some();
+    if let Some(bytes) = cell(column, index) {
+        bounded(bytes)?;
+        return Ok(Some(match binary {
+            true => Cell::Images(vec![ImageRef::Bytes(bytes.to_vec())]),
+            false => Cell::Plain(String::from_utf8_lossy(bytes).into_owned().into()),
+        }));
+    }
+    macro_rules! number {
+        ($($kind:ty),*) => { $(if let Some(column) = column.as_primitive_opt::<$kind>() {
+            return Ok(Some(Cell::Plain(column.value(index).into())));
+        })* };
+    }
+    number!(
+        Int64Type,
+        Int32Type,
+        Int16Type,
+        Int8Type,
+        UInt64Type,
+        UInt32Type,
+        UInt16Type,
+        UInt8Type,
+        Float64Type,
+        Float32Type
+    );
+    if let Some(column) = column.as_boolean_opt() {
+        return Ok(Some(Cell::Plain(column.value(index).into())));
+    }
+    if let Some(bytes) = column.as_struct_opt().and_then(|column| column.column_by_name("bytes")) {
+        return value(bytes, index, most);
+    }
+    let list = match (column.as_list_opt::<i32>(), column.as_list_opt::<i64>()) {
+        (Some(list), _) => list.value(index),
+        (_, Some(list)) => list.value(index),
+        _ => return Ok(None),
+    };
+    let (mut images, mut values) = (Vec::new(), Vec::new());
+    for at in 0..list.len() {
+        match value(&list, at, most)? {
+            Some(Cell::Images(more)) => images.extend(more),
+            Some(Cell::Plain(value)) => values.push(value),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(if images.is_empty() { Cell::Plain(values.into()) } else { Cell::Images(images) }))
+}
+
+/// Whether a file is one of questions: it has columns `prompt` and `choices`.
+pub(crate) fn holds_questions(path: &Path) -> bool {
+    let names = fenced(|| {
+        let file = File::open(path).map_err(|error| read_failure(&error))?;
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
+        let builder = builder.map_err(|error| error.to_string())?;
+        let fields = builder.parquet_schema().root_schema().get_fields();
+        Ok(fields.iter().map(|field| field.name().to_owned()).collect::<Vec<_>>())
+    });
+    names.is_ok_and(|names| ["prompt", "choices"].iter().all(|name| names.iter().any(|own| own == name)))
 }
 
 struct ParquetReader {
@@ -159,6 +266,12 @@ fn read_batch(batch: &RecordBatch, name: &str, config: &ReaderConfig, first: u64
             && !column.is_null(index)
         {
             row.messages = Some(conversation(column, index).map_err(problem)?);
+        }
+        if let Some(column) = batch.column_by_name("images") {
+            row.images = match value(column, index, config.record_bytes).map_err(problem)? {
+                Some(Cell::Images(images)) => Some(images),
+                _ => None,
+            };
         }
         let string = |column: Option<&arrow_array::ArrayRef>| {
             let bytes = column.filter(|column| !column.is_null(index)).and_then(|c| cell(c, index))?;

@@ -105,7 +105,7 @@ impl Reader for TextReader {
             Err(problem) => return Some(Err(problem)),
         };
         let document = Document::text(id, self.name.clone(), text);
-        Some(Ok(Record { document, licence: None, replaced, part }))
+        Some(Ok(Record { document, licence: None, replaced, part, held: None }))
     }
 }
 

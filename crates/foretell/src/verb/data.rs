@@ -116,18 +116,20 @@ pub struct Build {
   foretell data inspect data/real
   foretell data inspect data/real --document 3 --tokens 40
   foretell data inspect data/real --row 0 --seq 64
-  foretell data inspect data/real --verify")]
+  foretell data inspect data/eyes --html page.html --eval
+  foretell data inspect data/real --verify",
+    group = clap::ArgGroup::new("shown").multiple(true))]
 pub struct Inspect {
     /// A folder made by `data build`
     pub data: PathBuf,
     /// Show a document, counted from 0
-    #[arg(long, value_name = "N", group = "view")]
+    #[arg(long, value_name = "N", groups = ["view", "shown"])]
     pub document: Option<u64>,
     /// Of the held-out split
-    #[arg(long, requires = "view")]
+    #[arg(long, requires = "shown")]
     pub eval: bool,
     /// Show a row of training as the model gets it
-    #[arg(long, value_name = "N", group = "view")]
+    #[arg(long, value_name = "N", groups = ["view", "shown"])]
     pub row: Option<u64>,
     /// Tokens a row
     #[arg(long, value_name = "N", default_value_t = 256, requires = "row", conflicts_with = "document")]
@@ -135,12 +137,18 @@ pub struct Inspect {
     /// Seed of the order of rows
     #[arg(long, default_value_t = 1, requires = "row", conflicts_with = "document")]
     pub seed: u64,
+    /// Write a page of documents as the model sees them: tokens, what counts in the loss, tiles
+    #[arg(long, value_name = "FILE", conflicts_with = "row", group = "shown")]
+    pub html: Option<PathBuf>,
+    /// Documents of the page, from --document on
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "html")]
+    pub documents: u64,
     /// Tokens of a document to show
     #[arg(long, value_name = "N", default_value_t = 200, requires = "document", conflicts_with = "row")]
     pub tokens: usize,
     /// Compare every file with its hash, prove that nothing held out is trained on, and name files that
     /// the build did not write (`foreign` in the JSON)
-    #[arg(long, conflicts_with = "view")]
+    #[arg(long, conflicts_with = "shown")]
     pub verify: bool,
 }
 
@@ -153,12 +161,18 @@ pub struct Generate {
     /// Folder to write to
     #[arg(long, value_name = "FOLDER", value_parser = crate::arguments::new_path())]
     pub out: PathBuf,
-    /// Bytes of text
-    #[arg(long, value_name = "N", default_value_t = 20_000_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub bytes: u64,
+    /// Bytes of text [default: 20 MB, 2 MB beside pictures]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub bytes: Option<u64>,
     /// Another seed is another world
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// The world of this seed with its pictures
+    #[arg(long, value_name = "SEED", conflicts_with = "seed")]
+    pub world: Option<u64>,
+    /// Pictures of each of nine kinds and three levels, with what is asked of them [default: 1000 with --world, else none]
+    #[arg(long, value_name = "N")]
+    pub pictures: Option<u64>,
     /// Replace the file if it is there
     #[arg(long)]
     pub force: bool,
@@ -170,15 +184,28 @@ pub fn run(verb: &Verb, common: &Common) -> Result<(), Failure> {
         Verb::Build(options) => run_build(options, common),
         Verb::Inspect(options) => run_inspect(options, common),
         Verb::Generate(options) => {
-            let made = generate(&options.out, options.seed, options.bytes, options.force, common)?;
+            let seed = options.world.unwrap_or(options.seed);
+            let pictures = options.pictures.unwrap_or(if options.world.is_some() { 1000 } else { 0 });
+            let text = options.bytes.unwrap_or(if pictures > 0 { 2_000_000 } else { 20_000_000 });
+            let made = generate(&options.out, seed, text, options.force, common)?;
+            let drawn = match pictures {
+                0 => None,
+                count => Some(draw(&options.out, seed, count, options.force, common)?),
+            };
             let data::world::Generated { path, questions, .. } = made;
             let bytes = std::fs::metadata(&path)?.len();
-            let summary = serde_json::json!({"out": path, "bytes": bytes, "questions": questions, "seed": options.seed});
+            let summary = serde_json::json!({
+                "out": path, "bytes": bytes, "questions": questions, "seed": seed, "pictures": drawn,
+            });
             Ok(output::either(common, &summary, || {
                 let (path, questions) = (path.display(), questions.display());
                 format!(
-                    "{path}: {:.1} MB\n{questions}: questions about it, for --score and --held-out\n",
-                    bytes as f64 / 1e6
+                    "{path}: {:.1} MB\n{questions}: questions about it, for --score and --held-out\n{}",
+                    bytes as f64 / 1e6,
+                    drawn.as_ref().map_or(String::new(), |drawn| format!(
+                        "{}: documents with pictures, and an exam for other programs beside it\n",
+                        drawn.display()
+                    ))
                 )
             })?)
         }
@@ -322,6 +349,15 @@ fn run_inspect(options: &Inspect, common: &Common) -> Result<(), Failure> {
         let summary = serde_json::json!({"verified": true, "foreign": foreign});
         return Ok(output::either(common, &summary, text)?);
     }
+    if let Some(path) = &options.html {
+        let first = options.document.unwrap_or(0);
+        let page = data::page(&dataset, options.eval, first, options.documents).map_err(usage)?;
+        record::Files::new().replace(path, page.as_bytes())?;
+        let summary = serde_json::json!({"html": path, "bytes": page.len()});
+        return Ok(output::either(common, &summary, || {
+            format!("{}: {} bytes\n", path.display(), page.len())
+        })?);
+    }
     if let Some(number) = options.document {
         let view = inspect::document(&dataset, options.eval, number, options.tokens).map_err(usage)?;
         return Ok(output::either(common, &view, || format!("{view}\n"))?);
@@ -351,6 +387,17 @@ fn run_inspect(options: &Inspect, common: &Common) -> Result<(), Failure> {
         });
         summary(&options.data, &report) + &sources.collect::<String>()
     })?)
+}
+
+/// Draws the pictures of a world.
+fn draw(folder: &Path, seed: u64, count: u64, force: bool, common: &Common) -> Result<PathBuf, Failure> {
+    let mut progress = Progress::new("pictures", 27 * count, common.quiet || common.json);
+    let stop = signals::stop()?;
+    let drawn = data::world::draw(folder, seed, count, force, &stop, &mut |done| {
+        progress.show(done, || "exhibits".into());
+    });
+    progress.end();
+    drawn.map_err(interrupted)
 }
 
 /// Writes the generated world.

@@ -6,6 +6,7 @@ pub mod bench_images;
 pub mod bench_predict;
 pub mod completions;
 pub mod data;
+pub mod exam;
 pub mod export;
 pub mod ladder;
 pub mod plan;

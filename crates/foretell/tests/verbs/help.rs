@@ -2,7 +2,7 @@
 
 use crate::common::{end, foretell, ok, refused};
 
-const VERBS: [&str; 26] = [
+const VERBS: [&str; 27] = [
     "quickstart",
     "data",
     "data build",
@@ -13,6 +13,7 @@ const VERBS: [&str; 26] = [
     "resume",
     "sample",
     "score",
+    "exam",
     "export",
     "ladder",
     "ladder run",

@@ -8,6 +8,7 @@ mod bench;
 mod data;
 mod evidence;
 mod export;
+mod eyes;
 mod foretold_sets;
 mod help;
 mod kill;

@@ -50,6 +50,7 @@ pub fn config(dataset: &Dataset, micro_rows: usize) -> TrainConfig {
         micro_rows,
         z_loss: 1e-4,
         recompute: false,
+        tiles: 0,
         non_finite: NonFinite::Stop,
         schedule: Schedule {
             kind: ScheduleKind::Cosine,

@@ -1,0 +1,214 @@
+//! The pictures of a world as ordinary files: PNG and JPEG in folders, documents that show them as JSONL, and the questions
+//! that an exam asks as Parquet, with the pictures in it.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow_array::builder::{BinaryBuilder, ListBuilder, StringBuilder};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
+use serde_json::{Value, json};
+
+use super::World;
+use super::gallery::{Asked, Exhibit, Part, Sight};
+use crate::document::{ImageRef, SegmentKind};
+use crate::error::{Error, Result};
+
+/// Index of the first exhibit that exams ask about: training never gets so far.
+pub const EXAM: u64 = 1 << 40;
+
+/// Levels of a kind of picture.
+const LEVELS: u32 = 3;
+
+/// Questions a kind and level in the Parquet file, for the use of other programs.
+const ASKED: u64 = 100;
+
+impl Exhibit {
+    /// Text and pictures of a prompt, as they stand in documents and exams: a line for each text.
+    pub fn show(&self, parts: &[Part]) -> Vec<SegmentKind> {
+        let show = |part: &Part| match part {
+            Part::Text(text) => SegmentKind::Text(format!("{text}\n")),
+            Part::Picture(number) => {
+                SegmentKind::Image(ImageRef::Bytes(self.pictures.get(*number).cloned().unwrap_or_default()))
+            }
+        };
+        parts.iter().map(show).collect()
+    }
+
+    /// The segments of its document, with pictures by their names: one question after the other, each with its answer, and the
+    /// description. What is asked counts nothing in the loss; pictures are shown with the first question, and again only where
+    /// one shows them elsewhere than before its text.
+    fn segments(&self, names: &[String]) -> Vec<Value> {
+        let mut segments = Vec::new();
+        let mut show = |parts: &[Part], pictures: bool, weight: f32| {
+            for part in parts {
+                match part {
+                    Part::Text(text) => {
+                        segments.push(json!({ "text": format!("{text}\n"), "weight": weight }))
+                    }
+                    Part::Picture(number) if pictures => {
+                        segments.push(json!({ "image": names.get(*number), "weight": 0.0 }));
+                    }
+                    Part::Picture(_) => {}
+                }
+            }
+        };
+        let mut shown = false;
+        let mut before: Option<&Asked> = None;
+        for asked in &self.questions {
+            // Another phrasing of what was asked just now would tell its own answer.
+            let same = |other: &Asked| (other.kind, &other.answer) == (asked.kind, &asked.answer);
+            if before.replace(asked).is_some_and(same) {
+                continue;
+            }
+            show(&asked.prompt, !shown, 0.0);
+            show(&[Part::Text(asked.answer.clone())], false, 1.0);
+            shown = true;
+        }
+        show(&self.caption, !shown, 1.0);
+        segments
+    }
+}
+
+/// A folder under a name of its own until it is whole.
+fn beside(folder: &Path) -> Result<tempfile::TempDir> {
+    let mut naming = tempfile::Builder::new();
+    naming.prefix(".pictures-");
+    naming.tempdir_in(folder).map_err(Error::io("create a folder in", folder))
+}
+
+/// Writes `count` exhibits a kind and level: `folder/pictures-SEED.jsonl`, the files that it names below
+/// `folder/pictures-SEED/`, and `folder/exam-SEED.parquet`. `progress` is told the exhibits so far.
+///
+/// # Errors
+/// As [`super::generate`].
+pub fn draw(
+    folder: &Path,
+    seed: u64,
+    count: u64,
+    force: bool,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(u64),
+) -> Result<PathBuf> {
+    let name = format!("pictures-{seed}");
+    let (lines, exam) = (folder.join(format!("{name}.jsonl")), folder.join(format!("exam-{seed}.parquet")));
+    let place = folder.join(&name);
+    for path in [&lines, &place, &exam] {
+        if path.exists() && !force {
+            return Err(Error::Exists { path: path.clone() });
+        }
+    }
+    fs::create_dir_all(folder).map_err(Error::io("create the folder", folder))?;
+    let world = World::new(seed);
+    let made = beside(folder)?;
+    let mut text = Vec::new();
+    let mut done = 0;
+    // In turn, so that a part of the file is a part of everything.
+    for index in 0..count {
+        for (sight, level) in
+            Sight::ALL.into_iter().flat_map(|sight| (1..=LEVELS).map(move |level| (sight, level)))
+        {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
+            let exhibit = world.exhibit(sight, level, index, false);
+            let kind = format!("{}-{level}", sight.name());
+            let inside = made.path().join(&kind);
+            fs::create_dir_all(&inside).map_err(Error::io("create the folder", &inside))?;
+            let mut names = Vec::with_capacity(exhibit.pictures.len());
+            for (number, bytes) in exhibit.pictures.iter().enumerate() {
+                let extension = if bytes.starts_with(&[0xff, 0xd8]) { "jpg" } else { "png" };
+                let file = format!("{index:06}-{number}.{extension}");
+                let path = inside.join(&file);
+                fs::write(&path, bytes).map_err(Error::io("write", &path))?;
+                names.push(format!("{name}/{kind}/{file}"));
+            }
+            let line = json!({ "id": format!("{kind}-{index}"), "segments": exhibit.segments(&names) });
+            text.extend(line.to_string().into_bytes());
+            text.push(b'\n');
+            done += 1;
+        }
+        progress(done);
+    }
+    let questions = exam_file(&world, &made.path().join("exam.parquet"))?;
+    if force {
+        let _ = fs::remove_dir_all(&place);
+    }
+    fs::rename(&questions, &exam).map_err(Error::io("write", &exam))?;
+    fs::rename(made.keep(), &place).map_err(Error::io("write", &place))?;
+    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+        BufWriter::new(&mut file).write_all(&text)?;
+        file.as_file().sync_all()?;
+        Ok(file.persist(&lines)?)
+    });
+    written.map_err(Error::io("write", &lines))?;
+    Ok(lines)
+}
+
+/// The questions of the exam with their pictures, a row each.
+fn exam_file(world: &World, path: &Path) -> Result<PathBuf> {
+    let write = |error: String| Error::io("write", path)(std::io::Error::other(error));
+    let mut writer: Option<ArrowWriter<File>> = None;
+    for (sight, level) in
+        Sight::ALL.into_iter().flat_map(|sight| (1..=LEVELS).map(move |level| (sight, level)))
+    {
+        let batch = rows(world, sight, level).map_err(|error| write(error.to_string()))?;
+        let writer = match &mut writer {
+            Some(writer) => writer,
+            none => {
+                let file = File::create_new(path).map_err(Error::io("create", path))?;
+                let made = ArrowWriter::try_new(file, batch.schema(), None);
+                none.insert(made.map_err(|error| write(error.to_string()))?)
+            }
+        };
+        writer.write(&batch).map_err(|error| write(error.to_string()))?;
+    }
+    writer.map(ArrowWriter::close).transpose().map_err(|error| write(error.to_string()))?;
+    Ok(path.to_path_buf())
+}
+
+/// Questions of one kind and level. `<image>` stands in a prompt for each picture.
+fn rows(world: &World, sight: Sight, level: u32) -> Result<RecordBatch, impl std::fmt::Display + use<>> {
+    let (mut ids, mut kinds, mut prompts, mut answers, mut right) = (vec![], vec![], vec![], vec![], vec![]);
+    let mut choices = ListBuilder::new(StringBuilder::new());
+    let mut told = ListBuilder::new(StringBuilder::new());
+    let mut images = ListBuilder::new(BinaryBuilder::new());
+    for index in EXAM..EXAM + ASKED {
+        let exhibit = world.exhibit(sight, level, index, false);
+        for (number, asked) in exhibit.questions.iter().enumerate() {
+            let text = |part: &Part| match part {
+                Part::Text(text) => format!("{text}\n"),
+                Part::Picture(_) => "<image>".into(),
+            };
+            ids.push(format!("{}-{level}-{index}-{number}", sight.name()));
+            kinds.push(asked.kind);
+            prompts.push(asked.prompt.iter().map(text).collect::<String>());
+            answers.push(asked.answer.clone());
+            right.push(asked.right as i64);
+            choices.append_value(asked.choices.iter().map(Some));
+            told.append_value(exhibit.transcription.iter().map(Some));
+            let shown = asked.prompt.iter().filter_map(|part| match part {
+                Part::Picture(number) => Some(exhibit.pictures.get(*number)),
+                Part::Text(_) => None,
+            });
+            images.append_value(shown);
+        }
+    }
+    let count = ids.len();
+    let columns: [(&str, ArrayRef); 10] = [
+        ("id", Arc::new(StringArray::from(ids))),
+        ("family", Arc::new(StringArray::from(vec![sight.name(); count]))),
+        ("level", Arc::new(Int64Array::from(vec![i64::from(level); count]))),
+        ("kind", Arc::new(StringArray::from(kinds))),
+        ("prompt", Arc::new(StringArray::from(prompts))),
+        ("images", Arc::new(images.finish())),
+        ("choices", Arc::new(choices.finish())),
+        ("right", Arc::new(Int64Array::from(right))),
+        ("answer", Arc::new(StringArray::from(answers))),
+        ("transcription", Arc::new(told.finish())),
+    ];
+    RecordBatch::try_from_iter(columns)
+}

@@ -1,0 +1,126 @@
+//! `exam`: a model sits an exam.
+
+use crate::arguments::Common;
+use crate::checkpoint::Model;
+use crate::progress::Progress;
+use crate::{Failure, machine, output};
+use anyhow::{Context, anyhow};
+use data::Recipe;
+use exam::{FamilyScore, Item, ModelRespondent, Pool, Rendering, Sitting, Summary};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Options of `exam`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:
+  foretell exam runs/eyes --tasks world
+  foretell exam runs/eyes --tasks world --blind --levels 1 --items 500
+  foretell exam runs/eyes --tasks world --unseen --json
+  foretell exam runs/digits --tasks docs/recipes/mnist.toml --items 2000")]
+pub struct Options {
+    /// A run, a checkpoint or a Hugging Face folder
+    #[arg(value_parser = crate::arguments::path())]
+    pub model: PathBuf,
+    /// What is asked: `world`, pictures of the generated world, or a recipe, of whose rows those held out
+    #[arg(long, value_name = "TASKS")]
+    pub tasks: PathBuf,
+    /// Seed of the world
+    #[arg(long, value_name = "SEED", default_value_t = 7)]
+    pub world: u64,
+    /// Items a family and level
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
+    pub items: u16,
+    /// Levels
+    #[arg(long, value_name = "LEVELS", value_delimiter = ',', default_value = "1,2,3",
+          value_parser = clap::value_parser!(u32).range(1..=3))]
+    pub levels: Vec<u32>,
+    /// Combinations that training never shows
+    #[arg(long)]
+    pub unseen: bool,
+    /// Withhold the pictures: a placeholder stands for each
+    #[arg(long, group = "rendering")]
+    pub blind: bool,
+    /// Give each picture in words
+    #[arg(long, group = "rendering")]
+    pub transcribed: bool,
+    /// Let answers be written, right to the letter, instead of taking the likeliest choice
+    #[arg(long)]
+    pub written: bool,
+}
+
+/// Bytes of a recipe's cell, at most.
+const CELL: usize = 64 << 20;
+
+/// Sits the exam and prints a line a family and level.
+pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
+    let model = Model::open(&options.model)?;
+    let tokenizer = model.tokenizer()?;
+    let look = model.look()?;
+    let rendering = match (options.blind, options.transcribed) {
+        (true, _) => Rendering::Blind,
+        (_, true) => Rendering::Transcribed,
+        _ => Rendering::Seeing,
+    };
+    let pool = if options.unseen { Pool::Unseen } else { Pool::Seen };
+    let count = options.items.into();
+    let items = match options.tasks == Path::new("world") {
+        true => exam::world(options.world, &options.levels, count, pool),
+        false => {
+            let place = || options.tasks.display().to_string();
+            let recipe = Recipe::open(&options.tasks, CELL).map_err(|what| anyhow!("{}: {what}", place()))?;
+            exam::recipe(&recipe, count).with_context(place)?
+        }
+    };
+    let mute = |item: &&Item| item.choices.is_empty() && !options.written;
+    match (items.first(), items.iter().find(mute)) {
+        (None, _) => {
+            return Err(anyhow!(
+                "{}: it holds no row out, so there is nothing to ask",
+                options.tasks.display()
+            )
+            .into());
+        }
+        (_, Some(item)) => {
+            return Err(anyhow!("{}: it has no choices; --written lets answers be written", item.id).into());
+        }
+        _ => {}
+    }
+    let device = Arc::new(machine::device(common)?);
+    let mut respondent =
+        ModelRespondent::new(device, &model.config, &model.params, tokenizer, look.as_ref(), model.ends());
+    let mut progress = Progress::new("exam", items.len() as u64, common.quiet || common.json);
+    let sitting = Sitting { rendering, written: options.written };
+    let sat = sitting.sit(&items, &mut respondent, &mut |done| progress.show(done as u64, || "items".into()));
+    progress.end();
+    let (scores, summary) = sat.map_err(anyhow::Error::from)?;
+    if !common.json {
+        output::text("family      level   items   accuracy   95 % interval    chance\n")?;
+    }
+    for score in &scores {
+        output::either(common, score, || line(score))?;
+    }
+    Ok(output::either(common, &summary, || last(&summary))?)
+}
+
+fn line(score: &FamilyScore) -> String {
+    let FamilyScore { family, level, items, accuracy, lo95, hi95, chance } = score;
+    let percent = |x: &f64| 100.0 * x;
+    format!(
+        "{family:<12}{level:>5} {items:>7} {:>9.1} % {:>7.1} to {:>5.1} % {:>7.1} %\n",
+        percent(accuracy),
+        percent(lo95),
+        percent(hi95),
+        percent(chance)
+    )
+}
+
+fn last(summary: &Summary) -> String {
+    let levels =
+        summary.by_level.iter().map(|(level, accuracy)| format!("level {level} {:.1} %", 100.0 * accuracy));
+    format!(
+        "mean of families and levels {:.1} % ({}), chance {:.1} %\n",
+        100.0 * summary.macro_accuracy,
+        levels.collect::<Vec<_>>().join(", "),
+        100.0 * summary.chance
+    )
+}

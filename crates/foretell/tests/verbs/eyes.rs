@@ -1,0 +1,152 @@
+//! Pictures from end to end: the world's as files, data, a run, samples, exams, export.
+
+use crate::common::{checkpoints, ok, refused, words};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+/// A world with pictures, data of it, and two short runs on it that differ in their threads.
+struct Eyes {
+    folder: tempfile::TempDir,
+}
+
+impl Eyes {
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, line: &str) -> crate::common::Ended {
+        let names = ["world", "data", "one", "two", "out", "page"].map(|name| (name, self.at(name)));
+        let places: Vec<(&str, &Path)> = names.iter().map(|(name, path)| (*name, path.as_path())).collect();
+        ok(words(line, &places))
+    }
+}
+
+const TRAIN: &str = "train --data {data} --budget N=2e4,D=8e3 --set width=16 --set head_dim=8 --set layers=2 --set seq=384 \
+                     --set rows=2 --set micro_rows=1 --set steps=4 --set eval_tokens=4000 --quiet";
+
+fn eyes() -> &'static Eyes {
+    static EYES: LazyLock<Eyes> = LazyLock::new(|| {
+        let eyes = Eyes { folder: tempfile::tempdir().unwrap() };
+        eyes.run("data generate --world 7 --pictures 1 --bytes 20000 --out {world} --quiet");
+        eyes.run("data build {world} --tokenizer bytes --holdout 0.1 --out {data} --quiet");
+        eyes.run(&format!("{TRAIN} --threads 1 --out {{one}}"));
+        eyes.run(&format!("{TRAIN} --threads 2 --out {{two}}"));
+        eyes
+    });
+    &EYES
+}
+
+fn files(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
+}
+
+#[test]
+fn the_world_is_ordinary_files_and_its_exam_is_not_trained_on() {
+    let eyes = eyes();
+    let lines = fs::read_to_string(eyes.at("world/pictures-7.jsonl")).unwrap();
+    assert_eq!(lines.lines().count(), 27);
+    let mut named = 0;
+    for line in lines.lines() {
+        let document: Value = serde_json::from_str(line).unwrap();
+        for image in
+            document["segments"].as_array().unwrap().iter().filter_map(|segment| segment["image"].as_str())
+        {
+            assert!(eyes.at("world").join(image).is_file(), "{image}");
+            named += 1;
+        }
+    }
+    assert!(named >= files(&eyes.at("world/pictures-7")));
+    assert!(fs::metadata(eyes.at("world/exam-7.parquet")).unwrap().len() > 100_000);
+    let manifest = eyes.run("data inspect {data} --json").summary();
+    let of = |split: &str, field: &str| manifest[split][field].as_u64().unwrap_or(0);
+    let sum = |field: &str| of("train", field) + of("eval", field);
+    assert_eq!(sum("images"), named as u64);
+    assert!(sum("tiles") > sum("images"), "large pictures have several tiles");
+    assert_eq!(manifest["counts"]["malformed"], 0);
+    eyes.run("data inspect {data} --verify");
+    eyes.run("data inspect {data} --html {page} --documents 3");
+    let page = fs::read_to_string(eyes.at("page")).unwrap();
+    assert!(
+        page.matches("<section>").count() >= 2
+            && page.contains("src=\"data:image/png;base64,")
+            && !page.contains("http")
+    );
+    let again = "data generate --world 7 --pictures 1 --bytes 20000 --out {world}";
+    refused(&eyes.at("world"), &[("world", &eyes.at("world"))], &[(again, "--force")]);
+}
+
+#[test]
+fn a_run_that_sees_has_the_same_bits_on_any_number_of_threads() {
+    let eyes = eyes();
+    let weights =
+        |run: &str| fs::read(checkpoints(&eyes.at(run)).pop().unwrap().join("model.safetensors")).unwrap();
+    assert!(weights("one") == weights("two"));
+    let config = fs::read_to_string(eyes.at("one/run.toml")).unwrap();
+    assert!(config.contains("\ntiles = ") && config.contains("[model.eyes.vision]"), "{config}");
+}
+
+#[test]
+fn samples_show_pictures_and_what_is_none_is_named() {
+    let eyes = eyes();
+    let picture = eyes.at("world/pictures-7/scene-1/000000-0.png");
+    let picture = if picture.exists() { picture } else { picture.with_extension("jpg") };
+    let line = format!(
+        "sample {{one}} --image {} --prompt What? --temperature 0 --tokens 8 --logprobs 1 --json",
+        picture.display()
+    );
+    let seen = eyes.run(&line).summary();
+    let blind =
+        eyes.run("sample {one} --prompt What? --temperature 0 --tokens 8 --logprobs 1 --json").summary();
+    assert_eq!(seen["tokens"].as_array().unwrap().len(), 8);
+    assert_ne!(seen["logprobs"], blind["logprobs"]);
+    assert_eq!(seen, eyes.run(&format!("{line} --threads 1")).summary());
+    let text = eyes.at("data/manifest.json");
+    let places = [("run", eyes.at("one")), ("text", text)];
+    let places: Vec<(&str, &Path)> = places.iter().map(|(name, path)| (*name, path.as_path())).collect();
+    refused(
+        &eyes.at("one"),
+        &places,
+        &[
+            ("sample {run} --image {text} --tokens 3", "none of PNG"),
+            ("sample {run} --image no-such.png --tokens 3", "no-such.png"),
+        ],
+    );
+}
+
+#[test]
+fn an_exam_counts_every_family_and_a_blind_one_sees_nothing() {
+    let eyes = eyes();
+    let sat = |line: &str| eyes.run(&format!("exam {{one}} --tasks world --items 3 {line} --json")).lines();
+    let lines = sat("--levels 1,3");
+    assert_eq!(lines.len(), 9 * 2 + 1);
+    for line in &lines[..18] {
+        let share = |name: &str| line[name].as_f64().unwrap();
+        assert_eq!(line["items"], 3);
+        assert!(share("lo95") <= share("accuracy") && share("accuracy") <= share("hi95"));
+        assert!((0.2..=0.5).contains(&share("chance")), "{line:?}");
+    }
+    let summary = &lines[18];
+    let mean = lines[..18].iter().map(|line| line["accuracy"].as_f64().unwrap()).sum::<f64>() / 18.0;
+    assert!((summary["macro_accuracy"].as_f64().unwrap() - mean).abs() < 1e-12);
+    assert_eq!(sat("--levels 1 --blind").len(), 10);
+    assert_eq!(sat("--levels 1 --unseen --transcribed").len(), 10);
+    assert_eq!(sat("--levels 1 --written").pop().unwrap()["chance"], 0.0);
+}
+
+#[test]
+fn what_is_exported_says_how_pictures_are_prepared() {
+    let eyes = eyes();
+    eyes.run("export {one} --to safetensors --out {out}");
+    let read = |name: &str| -> Value {
+        serde_json::from_slice(&fs::read(eyes.at("out").join(name)).unwrap()).unwrap()
+    };
+    assert_eq!(read("preprocessor_config.json")["max_image_size"]["longest_edge"], 64);
+    assert_eq!(read("processor_config.json")["image_seq_len"], 16);
+    assert_eq!(read("config.json")["model_type"], "idefics3");
+    let gguf = [("run", eyes.at("one")), ("gguf", eyes.at("one/a.gguf"))];
+    let places: Vec<(&str, &Path)> = gguf.iter().map(|(name, path)| (*name, path.as_path())).collect();
+    refused(&eyes.at("one"), &places, &[("export {run} --to gguf --out {gguf}", "eyes")]);
+}
