@@ -96,12 +96,6 @@ impl TileBatch {
         &self.rows[tile * self.tokens..][..self.tokens]
     }
 
-    /// The integer inputs of a model's graph, by name; `pixels` is the other.
-    pub fn inputs(&self) -> [(&'static str, &[i32]); 4] {
-        let TileBatch { places, lo, hi, rows, .. } = self;
-        [("places", places), ("patch_lo", lo), ("patch_hi", hi), ("image_rows", rows)]
-    }
-
     /// Takes the next tile, with its patches in these places, and gives its number and room for its pixels; `None` where all
     /// are taken.
     fn open(&mut self, places: impl Iterator<Item = i32>) -> Option<(usize, &mut [f32])> {

@@ -289,21 +289,18 @@ pub fn build_until(
             "the tokenizer is encoded by the `tokenizers` crate, several times slower than ours: {reason}"
         ));
     }
-    let seeing = config.seeing.extend(&tokenizer)?;
-    let tokenizers = (&tokenizer, &seeing);
-    let mut manifest = builder.write(tokenizers, publication.folder(), None)?;
-    if let Err(key) = manifest {
+    let pictures = PictureTokens::new(&config.seeing, &tokenizer);
+    let mut made = builder.write(&tokenizer, &pictures, publication.folder(), None)?;
+    if let Err(key) = made {
         // No document fell below the share: hold out the one with the lowest hash.
         publication.clear()?;
-        manifest = builder.write(tokenizers, publication.folder(), Some(key))?;
+        made = builder.write(&tokenizer, &pictures, publication.folder(), Some(key))?;
     }
-    let Ok(manifest) = manifest else {
+    let Ok((manifest, seeing)) = made else {
         return Err(Error::Empty("no document could be held out".into()));
     };
     builder.report(Phase::Publishing, &manifest.counts, builder.total);
-    // Only data with pictures has their tokens.
-    let tokenizer = if manifest.seeing.is_some() { &seeing } else { &tokenizer };
-    for (name, bytes) in tokenizer.files() {
+    for (name, bytes) in seeing.as_ref().unwrap_or(&tokenizer).files() {
         publication.write(name, &bytes)?;
     }
     publication.write(crate::manifest::FILE, &manifest.to_bytes()?)?;
@@ -447,18 +444,18 @@ impl Builder<'_> {
         Ok(kept.into_values().collect())
     }
 
-    /// Writes the shards, with a tokenizer and the same with the tokens of pictures. If something should be held out and no
-    /// document was, gives the key of the document that should be, to be passed as `forced`.
+    /// Writes the shards; gives the manifest, and where there are pictures the tokenizer with their tokens. If
+    /// something should be held out and no document was, gives the key of the document that should be, to be passed as `forced`.
     fn write(
         &mut self,
-        (plain, seeing): (&Tokenizer, &Tokenizer),
+        tokenizer: &Tokenizer,
+        pictures: &PictureTokens,
         folder: &Path,
         forced: Option<u64>,
-    ) -> Result<std::result::Result<Manifest, u64>> {
+    ) -> Result<std::result::Result<(Manifest, Option<Tokenizer>), u64>> {
         let (config, filter, total) = (self.config, &self.filter, self.total);
-        let pictures = PictureTokens::new(&config.seeing, seeing)?;
         // Enough for either: whether there are pictures is known at the end.
-        let (vocab_size, limit) = (seeing.vocab_size(), config.shard_tokens);
+        let (vocab_size, limit) = (pictures.vocab_size(tokenizer), config.shard_tokens);
         let mut train = ShardWriter::new(folder, "train", vocab_size, limit);
         let mut eval = ShardWriter::new(folder, "eval", vocab_size, limit);
         let mut counts = Counts { malformed: self.input.problems.len() as u64, ..Counts::default() };
@@ -484,7 +481,7 @@ impl Builder<'_> {
             watch: Watch { stop: self.stop.clone(), ..Watch::default() },
         };
         let worker = || {
-            let mut preparer = Preparer::new(seeing, Some(&pictures));
+            let mut preparer = Preparer::new(tokenizer, Some(pictures));
             move |items: Vec<Item>| {
                 prepare(config, filter, items, |document, hash, held| {
                     let piece = preparer.encode(document, hash)?;
@@ -582,8 +579,9 @@ impl Builder<'_> {
             )));
         }
         let sees = train.images + eval.images > 0;
-        let tokenizer = if sees { seeing } else { plain };
-        Ok(Ok(Manifest {
+        let seeing = if sees { Some(pictures.extend(tokenizer)?) } else { None };
+        let tokenizer = seeing.as_ref().unwrap_or(tokenizer);
+        let manifest = Manifest {
             format: FORMAT.into(),
             version: VERSION,
             tokenizer: TokenizerEntry {
@@ -599,7 +597,8 @@ impl Builder<'_> {
             counts,
             config: serde_json::to_value(config)
                 .map_err(|error| Error::Config(format!("cannot record the configuration: {error}")))?,
-        }))
+        };
+        Ok(Ok((manifest, seeing)))
     }
 }
 
@@ -664,28 +663,21 @@ fn prepare<T>(
         if let Some(licence) = record.licence {
             *output.licences.entry(licence).or_default() += 1;
         }
-        if let Err(what) = document.load_images(Bounds::default().bytes) {
-            let broken = Error::Image { place: document.id, what };
-            match config.skip_broken_images {
-                true => counts.skip(broken),
-                false => output.fatal = Some(broken),
+        let loaded = document.load_images(Bounds::default().bytes);
+        let made = loaded.and_then(|()| {
+            let make = |piece: Document| each(&piece, piece.content_hash(), record.held);
+            cut(document, config.cut_bytes).into_iter().map(make).collect::<Result<Vec<T>>>()
+        });
+        match made {
+            Err(Error::Image { place, what }) if config.skip_broken_images => {
+                counts.broken_images += 1;
+                counts.note(format!("{place}: {what}"));
             }
-            if output.fatal.is_some() {
-                return Ok(output);
+            made => {
+                let made = made?;
+                counts.pieces += made.len() as u64;
+                output.pieces.extend(made);
             }
-            continue;
-        }
-        for piece in cut(document, config.cut_bytes) {
-            let hash = piece.content_hash();
-            match each(&piece, hash, record.held) {
-                Err(broken @ Error::Image { .. }) if config.skip_broken_images => counts.skip(broken),
-                Err(broken @ Error::Image { .. }) => {
-                    output.fatal = Some(broken);
-                    return Ok(output);
-                }
-                made => output.pieces.push(made?),
-            }
-            counts.pieces += 1;
         }
     }
     Ok(output)

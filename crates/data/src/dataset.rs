@@ -19,6 +19,7 @@ pub struct Dataset {
     tokenizer: Arc<Tokenizer>,
     train: Arc<Split>,
     eval: Arc<Split>,
+    look: Option<Look>,
 }
 
 impl Dataset {
@@ -33,6 +34,15 @@ impl Dataset {
         {
             return Err(Error::corrupt(&path, "is not the tokenizer that the data was made with"));
         }
+        let look = match manifest.seeing.clone() {
+            None => None,
+            Some(seeing) => {
+                seeing.check()?;
+                let image = image_token(&tokenizer);
+                let image = image.ok_or_else(|| Error::corrupt(&path, "lacks the token of pictures"))? as i32;
+                Some(Look { order: (0..seeing.patches()).collect(), tiles: 1, image, seeing })
+            }
+        };
         let eos = tokenizer.eos();
         let train = Split::open(folder, &manifest, &manifest.train, |s| (s.train, s.weight), eos)?;
         // Weights mix what is trained on.
@@ -43,6 +53,7 @@ impl Dataset {
             tokenizer: Arc::new(tokenizer),
             train: Arc::new(train),
             eval: Arc::new(eval),
+            look,
         })
     }
 
@@ -73,16 +84,8 @@ impl Dataset {
 
     /// How its pictures are seen, if there are some: with patches row by row, and room for one tile in a row, until a model says
     /// otherwise.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] where the tokenizer lacks the token of pictures.
-    pub fn look(&self) -> Result<Option<Look>> {
-        let Some(seeing) = self.manifest.seeing.clone() else { return Ok(None) };
-        seeing.check()?;
-        let image = image_token(&self.tokenizer).ok_or_else(|| {
-            Error::corrupt(&self.folder.join("tokenizer.json"), "lacks the token of pictures")
-        })? as i32;
-        Ok(Some(Look { order: (0..seeing.patches()).collect(), tiles: 1, image, seeing }))
+    pub fn look(&self) -> Option<&Look> {
+        self.look.as_ref()
     }
 
     /// Reads every file and compares it with what the manifest and the tokenizer say it is; an error names

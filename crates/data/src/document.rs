@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::error::{Error, Result};
 use crate::storage;
 
 /// One unit of data: what attention may see at once, what is kept, dropped or held out as a whole.
@@ -176,12 +177,17 @@ impl Document {
         })
     }
 
-    /// Reads the images that are files, none of more than `most` bytes; the error says which cannot be read.
-    pub(crate) fn load_images(&mut self, most: usize) -> Result<(), String> {
+    /// Reads the images that are files, none of more than `most` bytes.
+    ///
+    /// # Errors
+    /// [`Error::Image`] for one that cannot be read.
+    pub(crate) fn load_images(&mut self, most: usize) -> Result<()> {
+        let place = self.id.clone();
         for image in self.images_mut() {
             let ImageRef::File(name) = &*image else { continue };
-            let bytes = storage::read_at_most(Path::new(name), most).map_err(|error| error.to_string())?;
-            *image = ImageRef::Bytes(bytes);
+            let read = storage::read_at_most(Path::new(name), most);
+            let failed = |error: Error| Error::Image { place: place.clone(), what: error.to_string() };
+            *image = ImageRef::Bytes(read.map_err(failed)?);
         }
         Ok(())
     }

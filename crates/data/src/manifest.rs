@@ -177,15 +177,6 @@ impl Counts {
         }
     }
 
-    /// Counts a document that is left out for an image.
-    pub(crate) fn skip(&mut self, broken: Error) {
-        self.broken_images += 1;
-        self.note(match broken {
-            Error::Image { place, what } => format!("{place}: {what}"),
-            other => other.to_string(),
-        });
-    }
-
     /// Adds the counts of another part.
     pub(crate) fn add(&mut self, other: Counts) {
         self.documents += other.documents;

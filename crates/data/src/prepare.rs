@@ -53,9 +53,7 @@ impl<'a> Preparer<'a> {
                     words.inside = false;
                 }
                 SegmentKind::Image(image) => {
-                    self.see(image, &mut piece).and_then(|read| {
-                        read.map_err(|what| Error::Image { place: document.id.clone(), what })
-                    })?;
+                    self.see(&document.id, image, &mut piece)?;
                     words.inside = false;
                     continue;
                 }
@@ -79,31 +77,27 @@ impl<'a> Preparer<'a> {
 }
 
 impl Preparer<'_> {
-    /// Appends an image: a segment of its own, which counts nothing in the loss. The inner error says why it cannot be.
-    fn see(&mut self, image: &ImageRef, piece: &mut Piece) -> Result<std::result::Result<(), String>> {
-        let ImageRef::Bytes(bytes) = image else { return Ok(Err("the image was not loaded".into())) };
-        let Some(tokens) = self.pictures else {
-            return Ok(Err("the document holds an image, and the data has no tokens for pictures".into()));
-        };
+    /// Appends an image of the document `place`: a segment of its own, which counts nothing in the loss.
+    fn see(&mut self, place: &str, image: &ImageRef, piece: &mut Piece) -> Result<()> {
+        let refused = |what: &str| Error::Image { place: place.into(), what: what.into() };
+        let ImageRef::Bytes(bytes) = image else { return Err(refused("the image was not loaded")) };
+        let tokens = self
+            .pictures
+            .ok_or_else(|| refused("the document holds an image, and the data has no tokens for pictures"))?;
         // Decoded as a whole, so that what is broken is found now and not while a model trains.
-        let picture = match Picture::decode(bytes, &Bounds::default()) {
-            Ok(picture) => picture,
-            Err(error) => return Ok(Err(error.to_string())),
-        };
+        let picture =
+            Picture::decode(bytes, &Bounds::default()).map_err(|error| refused(&error.to_string()))?;
         let layout = tokens.seeing().preparation.layout(picture.width(), picture.height());
         // What begins the document belongs to what follows it, else to no segment.
         if piece.segments.is_empty() {
             piece.segments.push(PieceSegment { end: piece.tokens.len() as u32, weight: 0.0, image: None });
         }
-        if let Err(what) = tokens.write(layout, &mut self.encoder, &mut piece.tokens)? {
-            return Ok(Err(what));
-        }
-        let Ok(end) = u32::try_from(piece.tokens.len()) else {
-            return Ok(Err("the document is longer than 4 G tokens".into()));
-        };
+        tokens.write(place, layout, &mut self.encoder, &mut piece.tokens)?;
+        let end = u32::try_from(piece.tokens.len())
+            .map_err(|_| refused("the document is longer than 4 G tokens"))?;
         piece.segments.push(PieceSegment { end, weight: 0.0, image: Some(piece.images.len() as u32) });
         piece.images.push(PieceImage { bytes: bytes.clone(), layout });
-        Ok(Ok(()))
+        Ok(())
     }
 }
 

@@ -118,11 +118,6 @@ impl Seeing {
         let places = (1..=self.grid).flat_map(|row| (1..=self.grid).map(move |column| tag(row, column)));
         [BORDER, IMAGE, WHOLE].into_iter().map(String::from).chain(places).collect()
     }
-
-    /// The tokenizer with the tokens that only pictures have; those that it has keep their ids.
-    pub(crate) fn extend(&self, tokenizer: &Tokenizer) -> Result<Tokenizer> {
-        tokenizer.with_reserved(&self.names())
-    }
 }
 
 fn tag(row: u32, column: u32) -> String {
@@ -137,6 +132,8 @@ pub(crate) struct PictureTokens {
     whole: u32,
     /// Of the places of the grid, row by row.
     tags: Vec<u32>,
+    /// Those that the tokenizer lacks, whose ids follow its own.
+    missing: Vec<String>,
 }
 
 /// The token in whose place a part of a picture stands.
@@ -145,22 +142,30 @@ pub(crate) fn image_token(tokenizer: &Tokenizer) -> Option<u32> {
 }
 
 impl PictureTokens {
-    /// Those of a tokenizer that [`Seeing::extend`] made.
-    pub(crate) fn new(seeing: &Seeing, tokenizer: &Tokenizer) -> Result<PictureTokens> {
-        let ids: Option<Vec<u32>> = seeing.names().iter().map(|name| tokenizer.reserved(name)).collect();
-        match ids.as_deref() {
-            Some([border, image, whole, tags @ ..]) => Ok(PictureTokens {
-                seeing: seeing.clone(),
-                border: *border,
-                image: *image,
-                whole: *whole,
-                tags: tags.to_vec(),
-            }),
-            _ => Err(Error::tokenizer(
-                "of pictures",
-                format!("has no {BORDER}, {IMAGE}, {WHOLE} or tags of tiles"),
-            )),
-        }
+    /// Those that a tokenizer has, and for the others the ids that they get behind all others.
+    pub(crate) fn new(seeing: &Seeing, tokenizer: &Tokenizer) -> PictureTokens {
+        let known = tokenizer.all_reserved();
+        let mut missing = Vec::new();
+        let mut ids = seeing.names().into_iter().map(|name| match known.get(name.as_bytes()) {
+            Some(&id) => id,
+            None => {
+                missing.push(name);
+                (tokenizer.vocab_size() + missing.len() - 1) as u32
+            }
+        });
+        let [border, image, whole] = std::array::from_fn(|_| ids.next().unwrap_or_default());
+        let tags = ids.collect();
+        PictureTokens { seeing: seeing.clone(), border, image, whole, tags, missing }
+    }
+
+    /// Tokens of a tokenizer with those that it lacks.
+    pub(crate) fn vocab_size(&self, tokenizer: &Tokenizer) -> usize {
+        tokenizer.vocab_size() + self.missing.len()
+    }
+
+    /// The tokenizer with those that it lacks.
+    pub(crate) fn extend(&self, tokenizer: &Tokenizer) -> Result<Tokenizer> {
+        tokenizer.with_reserved(&self.missing)
     }
 
     /// How pictures become tokens.
@@ -168,19 +173,24 @@ impl PictureTokens {
         &self.seeing
     }
 
-    /// Appends the tokens of a picture; the error says what is too large.
+    /// Appends the tokens of a picture of the document `place`.
+    ///
+    /// # Errors
+    /// [`Error::Image`] for one of too many tiles.
     pub(crate) fn write(
         &self,
+        place: &str,
         layout: Layout,
         encoder: &mut Encoder<'_>,
         out: &mut Vec<u32>,
-    ) -> Result<std::result::Result<(), String>> {
+    ) -> Result<()> {
         let (grid, Layout { rows, columns }) = (self.seeing.grid, layout);
         if rows.max(columns) > grid {
             let most = grid * self.seeing.preparation.tile;
-            return Ok(Err(format!(
+            let what = format!(
                 "the picture takes {columns} × {rows} tiles, and {grid} a side are allowed; --longest-edge {most} scales pictures down"
-            )));
+            );
+            return Err(Error::Image { place: place.into(), what });
         }
         let tile = |name: u32, out: &mut Vec<u32>| {
             out.extend([self.border, name]);
@@ -192,7 +202,7 @@ impl PictureTokens {
         }
         tile(self.whole, out);
         out.push(self.border);
-        Ok(Ok(()))
+        Ok(())
     }
 }
 
@@ -214,13 +224,11 @@ impl Prompt {
         let mut document = document;
         let image = |what: String| Error::Image { place: document.id.clone(), what };
         let pictures = match look {
-            Some(look) => Some(PictureTokens::new(&look.seeing, tokenizer)?),
+            Some(look) => Some(PictureTokens::new(&look.seeing, tokenizer)),
             None if document.images().next().is_some() => return Err(image("the model has no eyes".into())),
             None => None,
         };
-        if let Err(what) = document.load_images(Bounds::default().bytes) {
-            return Err(Error::Image { place: document.id, what });
-        }
+        document.load_images(Bounds::default().bytes)?;
         let piece = Preparer::new(tokenizer, pictures.as_ref()).encode(&document, [0; 32])?;
         let mut prompt = Prompt { tokens: piece.tokens, tiles: TileBatch::default() };
         let Some(look) = look.filter(|_| !piece.images.is_empty()) else { return Ok(prompt) };
@@ -278,12 +286,13 @@ mod tests {
     #[test]
     fn a_picture_is_written_as_the_processor_writes_it() {
         let seeing = Seeing { grid: 2, ..Seeing::default() };
-        let tokenizer = seeing.extend(&Tokenizer::bytes().unwrap()).unwrap();
-        assert_eq!(tokenizer.vocab_size(), 259 + 3 + 4);
-        let tokens = PictureTokens::new(&seeing, &tokenizer).unwrap();
+        let bytes = Tokenizer::bytes().unwrap();
+        let tokens = PictureTokens::new(&seeing, &bytes);
+        let tokenizer = tokens.extend(&bytes).unwrap();
+        assert_eq!((tokenizer.vocab_size(), tokens.vocab_size(&bytes)), (259 + 3 + 4, 259 + 3 + 4));
         let written = |rows, columns| {
             let mut out = Vec::new();
-            let done = tokens.write(Layout { rows, columns }, &mut tokenizer.encoder(), &mut out).unwrap();
+            let done = tokens.write("d", Layout { rows, columns }, &mut bytes.encoder(), &mut out);
             done.map(|()| out.iter().map(|&id| tokenizer.token_text(id)).collect::<String>())
         };
         let (border, image) = (BORDER, IMAGE.repeat(16));
@@ -299,8 +308,10 @@ mod tests {
             &format!("{border}{WHOLE}{image}{border}"),
         ];
         assert_eq!(written(2, 2).unwrap(), expected.concat());
-        assert!(written(1, 3).unwrap_err().contains("--longest-edge 128"));
+        assert!(written(1, 3).unwrap_err().to_string().contains("--longest-edge 128"));
         // What has the tokens keeps their ids.
-        assert_eq!(seeing.extend(&tokenizer).unwrap().json(), tokenizer.json());
+        let again = PictureTokens::new(&seeing, &tokenizer);
+        assert_eq!(again.extend(&tokenizer).unwrap().json(), tokenizer.json());
+        assert_eq!((again.border, &again.tags), (tokens.border, &tokens.tags));
     }
 }

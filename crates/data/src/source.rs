@@ -1,5 +1,6 @@
 //! What the user names as input, resolved to a sorted list of files.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::question::holds_questions;
-use crate::reader::{IMAGES, Problem, parquet_questions};
+use crate::reader::{Problem, parquet_questions};
 use crate::recipe::{caption_of, is_image};
 
 /// One input as the user names it: a file, a folder or a glob, with its share of the mix.
@@ -96,7 +97,7 @@ pub(crate) fn resolve(sources: &[Source], holdout: f64, exclude: &[String]) -> R
     let mut order: Vec<(usize, &Source)> = sources.iter().enumerate().collect();
     order.sort_by(|(_, a), (_, b)| b.holdout_or(holdout).total_cmp(&a.holdout_or(holdout)));
     let mut input = Input::default();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     for (index, source) in order {
         let path = Path::new(&source.path);
         let mut explicit = false;
@@ -118,6 +119,11 @@ pub(crate) fn resolve(sources: &[Source], holdout: f64, exclude: &[String]) -> R
                 found
             }
         };
+        let pictures: HashSet<PathBuf> = found
+            .iter()
+            .filter(|(path, _)| is_image(path))
+            .map(|(path, _)| path.with_extension(""))
+            .collect();
         for (path, what) in found {
             let name = path.to_string_lossy().replace('\\', "/");
             if let Some(what) = what {
@@ -128,7 +134,8 @@ pub(crate) fn resolve(sources: &[Source], holdout: f64, exclude: &[String]) -> R
             if is_image(&path) && caption_of(&path).is_none() && !explicit {
                 continue;
             }
-            if path.extension().is_some_and(|extension| extension == "txt") && captions(&path) {
+            let text = path.extension().is_some_and(|extension| extension == "txt");
+            if text && pictures.contains(&path.with_extension("")) {
                 continue;
             }
             let asks = match name.rsplit_once('.') {
@@ -160,11 +167,6 @@ pub(crate) fn resolve(sources: &[Source], holdout: f64, exclude: &[String]) -> R
         }
     }
     Ok(input)
-}
-
-/// Whether a text stands beside a picture of its name.
-fn captions(path: &Path) -> bool {
-    IMAGES.iter().any(|extension| is_image(&path.with_extension(extension)))
 }
 
 /// An entry of a folder: a file, or what cannot be followed and why.

@@ -80,7 +80,7 @@ fn built() -> (tempfile::TempDir, Dataset) {
 
 fn look(dataset: &Dataset) -> Look {
     // Any order: a model has its own.
-    Look { order: (0..16).rev().collect(), tiles: TILES, ..dataset.look().unwrap().unwrap() }
+    Look { order: (0..16).rev().collect(), tiles: TILES, ..dataset.look().unwrap().clone() }
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn split_tiles(dataset: &Dataset) -> u64 {
 fn the_held_out_set_is_the_same_whatever_its_rows() {
     let (_folder, dataset) = built();
     let count = |seq: usize, tiles: usize| {
-        let look = dataset.look().unwrap().map(|look| Look { tiles, ..look });
+        let look = dataset.look().map(|look| Look { tiles, ..look.clone() });
         let set =
             EvalSet::seeing(dataset.eval().clone(), dataset.tokenizer(), seq, 1 << 20, look.clone()).unwrap();
         let mut batch = Batch::new();

@@ -1,5 +1,7 @@
 //! The exam of a recipe: what its templates make of the rows that are held out.
 
+use std::collections::BTreeMap;
+
 use data::Recipe;
 
 use crate::{Error, Item, Result};
@@ -7,13 +9,15 @@ use crate::{Error, Item, Result};
 /// At most `count` items of each family. Items whose picture or answer is wrong are errors; a recipe without held-out rows has
 /// none.
 pub fn recipe(recipe: &Recipe, count: usize) -> Result<Vec<Item>> {
-    let mut items: Vec<Item> = Vec::new();
+    let (mut items, mut counts) = (Vec::new(), BTreeMap::<&str, usize>::new());
     for number in 0..recipe.count(true) {
-        let posed = recipe.posed(true, number);
-        let posed = posed.map_err(|what| Error::Item { id: format!("held out {number}"), what })?;
-        if items.iter().filter(|item| item.family == posed.family).count() >= count {
+        let have = counts.entry(recipe.family(number)).or_default();
+        if *have >= count {
             continue;
         }
+        *have += 1;
+        let posed = recipe.posed(true, number);
+        let posed = posed.map_err(|what| Error::Item { id: format!("held out {number}"), what })?;
         items.push(Item {
             id: posed.id,
             right: posed.choices.iter().position(|choice| *choice == posed.answer).unwrap_or(0),

@@ -9,7 +9,7 @@ use crate::request::Id;
 use crate::{Completion, Error, Finish, Request, Result, Sampler, StopText, TokenLogprob, Update};
 use data::{TileBatch, Tokenizer};
 use engine::{Data, Device, Executable, Layout, Store, Value};
-use model::{Config, DecodeGraph};
+use model::{Config, DecodeGraph, vision};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -405,11 +405,9 @@ impl Step {
         ] {
             self.executable.upload(name, Data::I32(values))?;
         }
+        let TileBatch { pixels, places, lo, hi, rows, .. } = &self.tiles;
         if self.tiles.room() > 0 {
-            self.executable.upload("pixels", Data::F32(&self.tiles.pixels))?;
-            for (name, values) in self.tiles.inputs() {
-                self.executable.upload(name, Data::I32(values))?;
-            }
+            vision::upload(self.executable.as_mut(), pixels, places, (lo, hi), rows)?;
         }
         self.executable.run(params, cache)?;
         if !drawn.is_empty() {

@@ -8,7 +8,7 @@
 use crate::{Error, Result};
 use data::{TileBatch, Tokenizer};
 use engine::{Data, Device, Executable, Layout, Store, Value};
-use model::{Config, ScoreGraph};
+use model::{Config, ScoreGraph, vision};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -337,11 +337,9 @@ impl Compiled {
         ] {
             self.executable.upload(name, Data::I32(values))?;
         }
+        let TileBatch { pixels, places, lo, hi, rows, .. } = &self.tiles;
         if self.tiles.room() > 0 {
-            self.executable.upload("pixels", Data::F32(&self.tiles.pixels))?;
-            for (name, values) in self.tiles.inputs() {
-                self.executable.upload(name, Data::I32(values))?;
-            }
+            vision::upload(self.executable.as_mut(), pixels, places, (lo, hi), rows)?;
         }
         self.executable.run(params, state)?;
         self.executable.download(self.logp, &mut self.out)?;

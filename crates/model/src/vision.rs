@@ -7,7 +7,7 @@
 
 use crate::Error;
 use engine::op::{AddRow, Attention, Gelu, Mask, PatchEmbedding, Reshape};
-use engine::{Graph, Type, Value};
+use engine::{Data, Executable, Graph, Type, Value};
 use serde::{Deserialize, Serialize};
 
 /// `vision_config` of a `config.json`; what it leaves out is Hugging Face's default.
@@ -250,6 +250,23 @@ impl VisionConfig {
         let connector = graph.param(CONNECTOR, &[width, square * c]);
         graph.linear(joined, connector)
     }
+}
+
+/// Hands an executable the inputs of [`VisionConfig::encode`], and the places of a tile's tokens (`image_rows`).
+pub fn upload(
+    executable: &mut dyn Executable,
+    pixels: &[f32],
+    places: &[i32],
+    (low, high): (&[i32], &[i32]),
+    image_rows: &[i32],
+) -> Result<(), engine::Error> {
+    executable.upload("pixels", Data::F32(pixels))?;
+    for (name, values) in
+        [("places", places), ("patch_lo", low), ("patch_hi", high), ("image_rows", image_rows)]
+    {
+        executable.upload(name, Data::I32(values))?;
+    }
+    Ok(())
 }
 
 const EMBEDDINGS: &str = "model.vision_model.embeddings";

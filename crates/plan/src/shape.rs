@@ -28,7 +28,7 @@ pub struct Sight {
 impl Sight {
     /// Of a data folder, if it has pictures.
     pub fn of(dataset: &data::Dataset) -> Option<Sight> {
-        let look = dataset.look().ok()??;
+        let look = dataset.look()?;
         let train = &dataset.manifest().train;
         Some(Sight {
             tile: look.seeing.preparation.tile as usize,

@@ -386,7 +386,7 @@ impl TrainConfig {
     pub fn look(&self, dataset: &Dataset) -> Result<Option<Look>> {
         let Some(eyes) = &self.model.eyes else { return Ok(None) };
         let other = |reason: &str| Error::setting("model.eyes", &eyes.layout, reason);
-        let Some(mut look) = dataset.look()? else { return Err(other("the data has no pictures")) };
+        let Some(mut look) = dataset.look().cloned() else { return Err(other("the data has no pictures")) };
         let seeing = &look.seeing;
         let sizes = [seeing.preparation.tile, seeing.patch, seeing.scale_factor, look.image as u32];
         let own =

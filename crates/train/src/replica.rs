@@ -4,11 +4,12 @@
 use crate::lane::{Fill, Lane};
 use crate::reduce::Reduce;
 use crate::{Result, TrainConfig};
-use data::Batch;
+use data::{Batch, TileBatch};
 use engine::update::Optimiser;
 use engine::{CpuDevice, Data, Device, Executable, Layout, Store};
 use model::gpt::TrainGraph;
 use model::parametrisation::{self, Parameter};
+use model::vision;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A compiled training step with all that it needs.
@@ -63,11 +64,9 @@ pub fn upload(executable: &mut dyn Executable, batch: &Batch) -> Result<()> {
     ] {
         executable.upload(name, Data::I32(values))?;
     }
+    let TileBatch { pixels, places, lo, hi, rows, .. } = &batch.tiles;
     if batch.tiles.room() > 0 {
-        executable.upload("pixels", Data::F32(&batch.tiles.pixels))?;
-        for (name, values) in batch.tiles.inputs() {
-            executable.upload(name, Data::I32(values))?;
-        }
+        vision::upload(executable, pixels, places, (lo, hi), rows)?;
     }
     Ok(())
 }

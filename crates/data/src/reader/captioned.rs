@@ -12,13 +12,12 @@ const CAPTIONS: [&str; 3] = ["txt", "caption", "text"];
 pub(super) struct CaptionReader {
     name: String,
     rows: Result<std::vec::IntoIter<Row>, Option<String>>,
-    number: u64,
 }
 
 impl CaptionReader {
     pub(super) fn new(file: &InputFile, config: &ReaderConfig) -> CaptionReader {
         let rows = rows(&file.path, &[], config.record_bytes).map(Vec::into_iter).map_err(Some);
-        CaptionReader { name: file.name.clone(), rows, number: 0 }
+        CaptionReader { name: file.name.clone(), rows }
     }
 }
 
@@ -29,7 +28,6 @@ impl Reader for CaptionReader {
             Err(what) => return what.take().map(|what| Err(Problem { place: self.name.clone(), what })),
         };
         let row = rows.next()?;
-        self.number += 1;
         let id = match row.get("key") {
             Some(Cell::Plain(key)) => format!("{}:{}", self.name, key.as_str().unwrap_or_default()),
             _ => self.name.clone(),

@@ -15,7 +15,7 @@ pub(super) fn folder(file: &InputFile) -> PathBuf {
 }
 
 /// What a value of JSON names: a text, or the `url` or `path` of an object.
-pub(super) fn named(image: &Value) -> Option<&str> {
+pub(crate) fn named(image: &Value) -> Option<&str> {
     image.as_str().or_else(|| image.get("url")?.as_str()).or_else(|| image.get("path")?.as_str())
 }
 
@@ -23,23 +23,28 @@ pub(super) fn named(image: &Value) -> Option<&str> {
 pub(super) fn locate(document: &mut Document, folder: &Path) -> Result<(), String> {
     for image in document.images_mut() {
         let ImageRef::File(name) = &*image else { continue };
-        if name.is_empty() {
-            return Err("has an image without a name".into());
-        }
-        *image = match name.strip_prefix("data:") {
-            Some(rest) => {
-                let encoded = rest.split_once(";base64,").map(|(_, encoded)| encoded.trim());
-                let encoded = encoded.ok_or("has an image in a data URI that is not base64")?;
-                let bytes = BASE64_STANDARD.decode(encoded);
-                ImageRef::Bytes(bytes.map_err(|error| format!("has an image that is no base64: {error}"))?)
-            }
-            None if name.contains("://") => {
-                return Err(format!("has an image at {name}; nothing is downloaded: give it as a file"));
-            }
-            None => ImageRef::File(folder.join(name).to_string_lossy().into_owned()),
-        };
+        *image = reference(name, folder)?;
     }
     Ok(())
+}
+
+/// What a name means: bytes in itself, or a file from `folder` on.
+pub(crate) fn reference(name: &str, folder: &Path) -> Result<ImageRef, String> {
+    if name.is_empty() {
+        return Err("has an image without a name".into());
+    }
+    match name.strip_prefix("data:") {
+        Some(rest) => {
+            let encoded = rest.split_once(";base64,").map(|(_, encoded)| encoded.trim());
+            let encoded = encoded.ok_or("has an image in a data URI that is not base64")?;
+            let bytes = BASE64_STANDARD.decode(encoded);
+            Ok(ImageRef::Bytes(bytes.map_err(|error| format!("has an image that is no base64: {error}"))?))
+        }
+        None if name.contains("://") => {
+            Err(format!("has an image at {name}; nothing is downloaded: give it as a file"))
+        }
+        None => Ok(ImageRef::File(folder.join(name).to_string_lossy().into_owned())),
+    }
 }
 
 /// Gives listed images to the places of messages that show one and name none; if there are no places, they stand before

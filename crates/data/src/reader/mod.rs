@@ -5,7 +5,7 @@
 
 mod captioned;
 mod compressed;
-mod images;
+pub(crate) mod images;
 mod jsonl;
 mod parquet;
 mod recipe;

@@ -39,6 +39,7 @@ pub(crate) use table::{Cell, Row, caption_of, is_image, read as rows};
 pub struct Recipe {
     name: String,
     file: File,
+    environment: Environment<'static>,
     /// Those that are trained on, and those that are not.
     rows: [Vec<Row>; 2],
 }
@@ -182,7 +183,7 @@ impl Recipe {
         let name = path.display().to_string();
         match rows.iter().all(Vec::is_empty) {
             true => Err(format!("{}: it has no rows", place.display())),
-            false => Ok(Recipe { name, file, rows }),
+            false => Ok(Recipe { name, file, environment, rows }),
         }
     }
 
@@ -197,20 +198,29 @@ impl Recipe {
         self.rows[usize::from(held)].len() as u64 * copies * self.file.document.len() as u64
     }
 
+    fn template(&self, number: u64) -> &Template {
+        &self.file.document[(number % self.file.document.len() as u64) as usize]
+    }
+
+    /// The family of document `number`.
+    pub fn family(&self, number: u64) -> &str {
+        &self.template(number).family
+    }
+
     /// Document `number` of [`Recipe::count`]; those with equal templates follow each other at the distance of their number, so
     /// that a part is a part of everything. An error says what is wrong with it.
     pub fn posed(&self, held: bool, number: u64) -> Result<Posed, String> {
         let rows = &self.rows[usize::from(held)];
-        let templates = self.file.document.len() as u64;
-        let template = &self.file.document[(number % templates) as usize];
-        let first = (number / templates % rows.len().max(1) as u64) as usize;
+        let template = self.template(number);
+        let first = (number / self.file.document.len() as u64 % rows.len().max(1) as u64) as usize;
         let id = format!("{}:{}{number}", self.name, if held { "held out " } else { "" });
         let mut random = Random::new(self.file.seed, if held { 11 } else { 10 }, number);
         let wanted = (!template.choices.is_empty()).then(|| random.below(template.choices.len()));
         let mut images = Vec::new();
-        let environment = environment();
         let render = |text: &str, rows: &[&Row], images: &mut Vec<ImageRef>| {
-            environment.render_str(text, context(rows, images)).map_err(|error| format!("{id}: {error:#}"))
+            self.environment
+                .render_str(text, context(rows, images))
+                .map_err(|error| format!("{id}: {error:#}"))
         };
         let mut draw = |attempt: usize| -> Vec<&Row> {
             let own = |at: usize, random: &mut Random| match at == 0

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::document::ImageRef;
 use crate::picture::Bounds;
-use crate::reader::{IMAGES, parquet_cells};
+use crate::reader::{IMAGES, images, parquet_cells};
 use crate::storage;
 
 /// What stands in a row under a name.
@@ -43,7 +43,7 @@ pub(crate) fn read(path: &Path, images: &[String], most: usize) -> Result<Vec<Ro
 }
 
 /// A row an object; what names a picture does so from the file's folder on.
-fn jsonl(path: &Path, images: &[String], most: usize) -> Result<Vec<Row>, String> {
+fn jsonl(path: &Path, columns: &[String], most: usize) -> Result<Vec<Row>, String> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let file = storage::open(path).map_err(|error| error.to_string())?;
     let mut rows = Vec::new();
@@ -59,25 +59,22 @@ fn jsonl(path: &Path, images: &[String], most: usize) -> Result<Vec<Row>, String
         let object: BTreeMap<String, Value> =
             serde_json::from_str(&line).map_err(|error| wrong(error.to_string()))?;
         let cell = |(name, value): (String, Value)| {
-            let cell = match images.contains(&name) {
-                true => Cell::Images(named(&value, folder)),
+            let cell = match columns.contains(&name) {
+                true => Cell::Images(pictures(&value, folder)?),
                 false => Cell::Plain(value),
             };
-            (name, cell)
+            Ok((name, cell))
         };
-        rows.push(object.into_iter().map(cell).collect());
+        let row: Result<Row, String> = object.into_iter().map(cell).collect();
+        rows.push(row.map_err(wrong)?);
     }
     Ok(rows)
 }
 
-/// The pictures that a value names: a text, or a list of them.
-fn named(value: &Value, folder: &Path) -> Vec<ImageRef> {
-    let file = |name: &str| ImageRef::File(folder.join(name).to_string_lossy().into_owned());
-    match value {
-        Value::String(name) => vec![file(name)],
-        Value::Array(names) => names.iter().filter_map(Value::as_str).map(file).collect(),
-        _ => Vec::new(),
-    }
+/// The pictures that a value names: one, or a list of them.
+fn pictures(value: &Value, folder: &Path) -> Result<Vec<ImageRef>, String> {
+    let all = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    all.iter().filter_map(images::named).map(|name| images::reference(name, folder)).collect()
 }
 
 /// The members of an archive that share a name up to its first dot are a row, with the rest of the name as the column: pictures

@@ -120,7 +120,7 @@ pub(super) fn parse(json: Vec<u8>, config: Option<Vec<u8>>, place: &str) -> Resu
 }
 
 /// A `tokenizer.json` with further reserved tokens, whose ids begin with `first`; without any it stays as it is.
-pub(super) fn add_reserved(json: &[u8], first: usize, names: &[&String]) -> Result<Vec<u8>> {
+pub(super) fn add_reserved(json: &[u8], first: usize, names: &[String]) -> Result<Vec<u8>> {
     if names.is_empty() {
         return Ok(json.to_vec());
     }

@@ -12,6 +12,7 @@ mod pretokenize;
 mod train;
 mod words;
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -137,10 +138,15 @@ impl Tokenizer {
         (0..self.vocab_size as u32).find(|&id| self.is_special(id) && self.token_bytes(id) == name.as_bytes())
     }
 
-    /// The same with further reserved tokens, behind all others; those that it has keep their ids.
+    /// The ids of all reserved tokens by their names.
+    pub(crate) fn all_reserved(&self) -> HashMap<&[u8], u32> {
+        let reserved = (0..self.vocab_size as u32).filter(|&id| self.is_special(id));
+        reserved.map(|id| (self.token_bytes(id), id)).collect()
+    }
+
+    /// The same with further reserved tokens, behind all others.
     pub(crate) fn with_reserved(&self, names: &[String]) -> Result<Tokenizer> {
-        let missing: Vec<&String> = names.iter().filter(|name| self.reserved(name).is_none()).collect();
-        let json = file::add_reserved(&self.json, self.vocab_size, &missing)?;
+        let json = file::add_reserved(&self.json, self.vocab_size, names)?;
         file::parse(json, Some(self.config.clone()), "with further tokens")
     }
 

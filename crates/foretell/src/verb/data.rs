@@ -368,7 +368,7 @@ fn run_inspect(options: &Inspect, common: &Common) -> Result<(), Failure> {
         }
         let split = if options.eval { dataset.eval() } else { dataset.train() };
         let tiles = Sight::of(&dataset).map_or(0, |sight| sight.row(options.seq));
-        let look = dataset.look()?.map(|look| Look { tiles, ..look });
+        let look = dataset.look().map(|look| Look { tiles, ..look.clone() });
         let order = Order::seeing(split.clone(), options.seed, options.seq, look).map_err(usage)?;
         let mut batch = data::Batch::new();
         order.rows(row, 1, &mut batch)?;

@@ -1,9 +1,6 @@
 //! The pictures are looked at, and what is asked of them is held against blind guessing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
-
-use image::{GenericImage, Rgb, RgbImage};
 
 use super::super::World;
 use super::*;
@@ -89,16 +86,11 @@ fn check_balance(count: u64) {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Among the long tests with so many that a small bias is found.
 #[test]
 fn without_the_picture_guessing_is_at_chance() {
-    check_balance(240);
-}
-
-/// The same with so many that a small bias is found. `cargo test -p data -- --ignored hardly_any_bias`
-#[test]
-#[ignore = "some minutes of pictures"]
-fn there_is_hardly_any_bias() {
-    check_balance(2000);
+    let long = std::env::var_os("FORETELL_LONG_TESTS").is_some();
+    check_balance(if long { 2000 } else { 240 });
 }
 
 #[test]
@@ -278,64 +270,4 @@ fn what_is_held_out_is_shown_when_asked_for_and_never_else() {
         }
     }
     assert!(told.len() >= 8, "the words of {told:?} alone tell what is shown");
-}
-
-/// Sheets to look at, and how long a picture takes. `cargo test -p data -- --ignored contact_sheets`
-#[test]
-#[ignore = "for the eye: writes a sheet of pictures a kind and level into the target folder"]
-fn contact_sheets() {
-    let folder = std::env::current_exe().unwrap().parent().unwrap().join("gallery");
-    std::fs::create_dir_all(&folder).unwrap();
-    let world = World::new(7);
-    for sight in Sight::ALL {
-        for level in 1..=3 {
-            sheet(&world, sight, level, &folder);
-        }
-    }
-}
-
-fn sheet(world: &World, sight: Sight, level: u32, folder: &Path) {
-    let side = SIDES[level as usize - 1];
-    let (across, down) = (if level == 3 { 6 } else { 10 }, if level == 3 { 4 } else { 6 });
-    let mut page = RgbImage::from_pixel(across * (side + 4), down * (side + 4), Rgb([255, 0, 255]));
-    let mut place = 0;
-    let began = std::time::Instant::now();
-    (0..200).for_each(|index| drop(world.exhibit(sight, level, index, false)));
-    let mut log = format!("{:?} an exhibit\n", began.elapsed() / 200);
-    for index in 0.. {
-        let one = world.exhibit(sight, level, index, index % 4 == 3);
-        if place + one.pictures.len() as u32 > across * down {
-            break;
-        }
-        log += &format!(
-            "{place}: {}{}\n",
-            one.transcription.join(" / "),
-            if one.unseen { " UNSEEN" } else { "" }
-        );
-        for asked in &one.questions {
-            log += &format!(
-                "   [{}] {} -> {} of {:?}\n",
-                asked.kind,
-                words(&asked.prompt),
-                asked.answer,
-                asked.choices
-            );
-        }
-        for file in &one.pictures {
-            let picture = image::load_from_memory(file).unwrap().to_rgb8();
-            let (x, y) = (place % across * (side + 4) + 2, place / across * (side + 4) + 2);
-            page.copy_from(&picture, x, y).unwrap();
-            place += 1;
-        }
-    }
-    let name = format!("{}-{level}", sight.name());
-    let scale = 2;
-    let page = image::imageops::resize(
-        &page,
-        page.width() * scale,
-        page.height() * scale,
-        image::imageops::FilterType::Nearest,
-    );
-    page.save(folder.join(format!("{name}.png"))).unwrap();
-    std::fs::write(folder.join(format!("{name}.txt")), log).unwrap();
 }
