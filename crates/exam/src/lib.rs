@@ -15,7 +15,7 @@ pub use item::{Item, Rendering};
 pub use model::ModelRespondent;
 pub use recipe::recipe;
 pub use sitting::{FamilyScore, Respondent, Sitting, Summary};
-pub use world::{Pool, world};
+pub use world::{Shown, WorldExam};
 
 /// What can go wrong in an exam.
 #[derive(Debug, thiserror::Error)]

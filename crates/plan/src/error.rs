@@ -59,6 +59,9 @@ pub enum Error {
     /// Training refused.
     #[error(transparent)]
     Train(#[from] train::Error),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] data::Error),
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] engine::Error),

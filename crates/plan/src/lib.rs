@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod budget;
+mod decoding;
 mod elsewhere;
 mod error;
 pub mod ladder;

@@ -22,25 +22,41 @@ pub struct Corpus {
     pub eval_tokens: u64,
     /// Of its pictures.
     pub sight: Option<Sight>,
+    /// Seconds in which one core of this machine makes the pictures of a row, a token.
+    pub decoding: f64,
     /// Where, and which.
     pub data: DataConfig,
 }
 
 impl Corpus {
-    /// Of a data folder.
-    pub fn of(dataset: &data::Dataset) -> Corpus {
+    /// Of a data folder; where it has pictures, some are decoded, to see how long it takes.
+    pub fn of(dataset: &data::Dataset) -> Result<Corpus> {
         let manifest = dataset.manifest();
-        Corpus {
+        let sight = Sight::of(dataset);
+        let decoding = sight.as_ref().map(|sight| crate::decoding::seconds_per_token(dataset, sight));
+        Ok(Corpus {
             vocab: dataset.tokenizer().vocab_size(),
             eos: Some(dataset.tokenizer().eos()),
             train_tokens: Some(manifest.train.tokens),
             eval_tokens: manifest.eval.tokens,
-            sight: Sight::of(dataset),
+            sight,
+            decoding: decoding.transpose()?.unwrap_or(0.0),
             data: DataConfig {
                 path: PathBuf::from(dataset.folder()),
                 hash: manifest.data_hash(),
                 eval_hash: manifest.eval_hash(),
             },
+        })
+    }
+
+    /// What a step's pictures add to its time: the lanes share them. Another machine's cores were not timed.
+    fn decoding(&self, config: &TrainConfig, site: &Site) -> f64 {
+        match site {
+            Site::Here { .. } => {
+                let lanes = config.ranks() * train::lanes(config, site.threads() / config.ranks());
+                self.decoding * config.step_tokens() as f64 / lanes as f64
+            }
+            Site::There(_) => 0.0,
         }
     }
 }
@@ -177,6 +193,7 @@ impl Plan {
             };
             let step = timed.unwrap_or(estimate);
             correction = step / estimate;
+            let step = step + request.corpus.decoding(&config, site);
             let Budget::Seconds(budget) = request.budget else {
                 return finish(request, site, config, &candidate.shape, memory, step, timed.is_some());
             };
@@ -292,7 +309,7 @@ fn choose(request: &Request<'_>, site: &Site, shapes: &[Shape], correction: f64)
                     continue;
                 }
                 let config = configuration(request, &all)?;
-                let step = site.step_seconds(&config)? * correction;
+                let step = site.step_seconds(&config)? * correction + request.corpus.decoding(&config, site);
                 let total = step * config.steps as f64 * (1.0 + EVAL_SHARE + 0.02)
                     + evaluation_seconds(&config, step);
                 let candidate = Candidate { tokens: all.tokens * seconds / total, ..all };
@@ -416,6 +433,9 @@ fn finish(
     match site.described() {
         Some(name) => {
             notes.push(format!("time and memory are those of {name}, from a description: nothing was timed"));
+            if shape.sight.is_some() {
+                notes.push("the time to decode pictures is not in it".into());
+            }
         }
         None if !measured => notes
             .push("a step takes so long that none was tried: its time is estimated from shorter ones".into()),

@@ -44,7 +44,7 @@ pub struct Settings {
 }
 
 /// Tokens a row where there are pictures: a document with several is not to be cut.
-const SEEING: usize = 512;
+const SEEING: usize = 1024;
 
 impl Settings {
     /// Names that [`Settings::set`] knows.

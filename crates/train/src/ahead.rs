@@ -24,20 +24,56 @@ pub(crate) struct Rows {
     pub(crate) micro_rows: usize,
 }
 
-type Step = data::Result<Vec<Mutex<Batch>>>;
+type Part = data::Result<Vec<Mutex<Batch>>>;
 
-/// A thread that makes the micro-batches of steps, one step after the other.
+/// Threads that make the micro-batches of steps, one step after the other: one for each lane makes what the lane takes, so
+/// that they delay all lanes alike where there is no core to spare.
 pub(crate) struct Ahead {
-    ready: Option<Receiver<Step>>,
+    makers: Vec<Maker>,
+}
+
+/// Makes an equal part of each step.
+struct Maker {
+    ready: Option<Receiver<Part>>,
     /// What was used, to be filled anew.
     used: SyncSender<Vec<Mutex<Batch>>>,
-    maker: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Ahead {
-    /// Begins with step `from`, counted from 0.
-    pub(crate) fn new(order: Order, rows: Rows, from: u64) -> Ahead {
-        let (send, ready) = sync_channel::<Step>(READY);
+    /// Begins with step `from`, counted from 0. `makers` divides the number of micro-batches.
+    pub(crate) fn new(order: &Order, rows: Rows, makers: usize, from: u64) -> Ahead {
+        let each = rows.micro_batches / makers.max(1);
+        let maker = |number: usize| {
+            let first = rows.first + (number * each * rows.micro_rows) as u64;
+            Maker::new(order.clone(), Rows { first, micro_batches: each, ..rows }, from)
+        };
+        Ahead { makers: (0..makers).map(maker).collect() }
+    }
+
+    /// The micro-batches of the next step, and how long they were waited for.
+    pub(crate) fn next(&mut self) -> Result<(Vec<Mutex<Batch>>, Duration)> {
+        let begin = Instant::now();
+        let mut step = Vec::new();
+        for maker in &self.makers {
+            step.extend(maker.ready.as_ref().and_then(|ready| ready.recv().ok()).ok_or(Error::Rank)??);
+        }
+        Ok((step, begin.elapsed()))
+    }
+
+    /// Gives batches back.
+    pub(crate) fn done(&mut self, mut batches: Vec<Mutex<Batch>>) {
+        let each = batches.len() / self.makers.len().max(1);
+        for maker in &self.makers {
+            let rest = batches.split_off(each.min(batches.len()));
+            let _ = maker.used.try_send(std::mem::replace(&mut batches, rest));
+        }
+    }
+}
+
+impl Maker {
+    fn new(order: Order, rows: Rows, from: u64) -> Maker {
+        let (send, ready) = sync_channel::<Part>(READY);
         let (used, again) = sync_channel::<Vec<Mutex<Batch>>>(READY + 2);
         let make = move || {
             for step in from.. {
@@ -60,28 +96,16 @@ impl Ahead {
                 }
             }
         };
-        Ahead { ready: Some(ready), used, maker: Some(std::thread::spawn(make)) }
-    }
-
-    /// The micro-batches of the next step, and how long they were waited for.
-    pub(crate) fn next(&mut self) -> Result<(Vec<Mutex<Batch>>, Duration)> {
-        let begin = Instant::now();
-        let step = self.ready.as_ref().and_then(|ready| ready.recv().ok()).ok_or(Error::Rank)?;
-        Ok((step?, begin.elapsed()))
-    }
-
-    /// Gives batches back.
-    pub(crate) fn done(&mut self, batches: Vec<Mutex<Batch>>) {
-        let _ = self.used.try_send(batches);
+        Maker { ready: Some(ready), used, thread: Some(std::thread::spawn(make)) }
     }
 }
 
-impl Drop for Ahead {
+impl Drop for Maker {
     fn drop(&mut self) {
-        // The maker then ends with the step that it is at.
+        // It then ends with the step that it is at.
         self.ready = None;
-        if let Some(maker) = self.maker.take() {
-            let _ = maker.join();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 }

@@ -199,7 +199,8 @@ impl<'a, 'e> Rank<'a, 'e> {
             micro_batches: rows / config.micro_rows,
             micro_rows: config.micro_rows,
         };
-        let ahead = (config.tiles > 0).then(|| Ahead::new(order.clone(), rows, state.step));
+        let makers = crate::lanes(config, device.cpu().threads());
+        let ahead = (config.tiles > 0).then(|| Ahead::new(&order, rows, makers, state.step));
         Ok(Rank { session, reduce, replica, order, ahead, waited: None, state, hash, flops, leader })
     }
 

@@ -13,7 +13,7 @@ use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 
 use super::World;
-use super::gallery::{Asked, Exhibit, Part, Sight};
+use super::gallery::{Asked, Exhibit, NUMBERED, Part, Sight};
 use crate::document::{ImageRef, SegmentKind};
 use crate::error::{Error, Result};
 
@@ -23,39 +23,32 @@ pub const EXAM: u64 = 1 << 40;
 /// Levels of a kind of picture.
 const LEVELS: u32 = 3;
 
+/// One in so many exhibits of levels 1 and 2 has one of level 3 beside it, which takes five times the tiles.
+const SELDOM: u64 = 4;
+
 /// Questions a kind and level in the Parquet file, for the use of other programs.
 const ASKED: u64 = 100;
 
 impl Exhibit {
-    /// Text and pictures of a prompt, as they stand in documents and exams: a line for each text.
+    /// Text and pictures of a prompt, as they stand in documents and exams: a line for each text, of which the last is not
+    /// ended, for an answer begins with the end of the line.
     pub fn show(&self, parts: &[Part]) -> Vec<SegmentKind> {
-        let show = |part: &Part| match part {
-            Part::Text(text) => SegmentKind::Text(format!("{text}\n")),
+        let last = parts.len().saturating_sub(1);
+        let show = |(place, part): (usize, &Part)| match part {
+            Part::Text(text) => SegmentKind::Text(line(text, place < last)),
             Part::Picture(number) => {
                 SegmentKind::Image(ImageRef::Bytes(self.pictures.get(*number).cloned().unwrap_or_default()))
             }
         };
-        parts.iter().map(show).collect()
+        parts.iter().enumerate().map(show).collect()
     }
 
     /// The segments of its document, with pictures by their names: one question after the other, each with its answer, and the
-    /// description. What is asked counts nothing in the loss; pictures are shown with the first question, and again only where
-    /// one shows them elsewhere than before its text.
+    /// description. What is asked counts nothing in the loss; pictures are shown with the first question alone.
     fn segments(&self, names: &[String]) -> Vec<Value> {
+        let text = |text: String, weight: f32| json!({ "text": text, "weight": weight });
+        let image = |number: &usize| json!({ "image": names.get(*number), "weight": 0.0 });
         let mut segments = Vec::new();
-        let mut show = |parts: &[Part], pictures: bool, weight: f32| {
-            for part in parts {
-                match part {
-                    Part::Text(text) => {
-                        segments.push(json!({ "text": format!("{text}\n"), "weight": weight }))
-                    }
-                    Part::Picture(number) if pictures => {
-                        segments.push(json!({ "image": names.get(*number), "weight": 0.0 }));
-                    }
-                    Part::Picture(_) => {}
-                }
-            }
-        };
         let mut shown = false;
         let mut before: Option<&Asked> = None;
         for asked in &self.questions {
@@ -64,13 +57,33 @@ impl Exhibit {
             if before.replace(asked).is_some_and(same) {
                 continue;
             }
-            show(&asked.prompt, !shown, 0.0);
-            show(&[Part::Text(asked.answer.clone())], false, 1.0);
+            let last = asked.prompt.len().saturating_sub(1);
+            for (place, part) in asked.prompt.iter().enumerate() {
+                match part {
+                    Part::Picture(number) if !shown => segments.push(image(number)),
+                    Part::Text(name) if shown && NUMBERED.contains(&name.as_str()) => {}
+                    Part::Text(words) => segments.push(text(line(words, place < last && !shown), 0.0)),
+                    Part::Picture(_) => {}
+                }
+            }
+            segments.push(text(format!("\n{}\n", asked.answer), 1.0));
             shown = true;
         }
-        show(&self.caption, !shown, 1.0);
+        for part in &self.caption {
+            match part {
+                Part::Picture(number) if !shown => segments.push(image(number)),
+                Part::Text(name) if shown && NUMBERED.contains(&name.as_str()) => {}
+                Part::Text(words) => segments.push(text(line(words, true), 1.0)),
+                Part::Picture(_) => {}
+            }
+        }
         segments
     }
+}
+
+/// A text, with the end of its line or without.
+fn line(text: &str, ended: bool) -> String {
+    format!("{text}{}", if ended { "\n" } else { "" })
 }
 
 /// A folder under a name of its own until it is whole.
@@ -80,8 +93,8 @@ fn beside(folder: &Path) -> Result<tempfile::TempDir> {
     naming.tempdir_in(folder).map_err(Error::io("create a folder in", folder))
 }
 
-/// Writes `count` exhibits a kind and level: `folder/pictures-SEED.jsonl`, the files that it names below
-/// `folder/pictures-SEED/`, and `folder/exam-SEED.parquet`. `progress` is told the exhibits so far.
+/// Writes `count` exhibits a kind at levels 1 and 2, and a quarter as many at level 3: `folder/pictures-SEED.jsonl`, the files that it names below
+/// `folder/pictures-SEED/`, and `folder/exam-SEED.parquet`. `progress` is told how many of `count` are done.
 ///
 /// # Errors
 /// As [`super::generate`].
@@ -105,11 +118,11 @@ pub fn draw(
     let world = World::new(seed);
     let made = beside(folder)?;
     let mut text = Vec::new();
-    let mut done = 0;
     // In turn, so that a part of the file is a part of everything.
     for index in 0..count {
+        let levels = if index.is_multiple_of(SELDOM) { LEVELS } else { LEVELS - 1 };
         for (sight, level) in
-            Sight::ALL.into_iter().flat_map(|sight| (1..=LEVELS).map(move |level| (sight, level)))
+            Sight::ALL.into_iter().flat_map(|sight| (1..=levels).map(move |level| (sight, level)))
         {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
@@ -129,9 +142,8 @@ pub fn draw(
             let line = json!({ "id": format!("{kind}-{index}"), "segments": exhibit.segments(&names) });
             text.extend(line.to_string().into_bytes());
             text.push(b'\n');
-            done += 1;
         }
-        progress(done);
+        progress(index + 1);
     }
     let questions = exam_file(&world, &made.path().join("exam.parquet"))?;
     if force {
@@ -179,13 +191,14 @@ fn rows(world: &World, sight: Sight, level: u32) -> Result<RecordBatch, impl std
     for index in EXAM..EXAM + ASKED {
         let exhibit = world.exhibit(sight, level, index, false);
         for (number, asked) in exhibit.questions.iter().enumerate() {
-            let text = |part: &Part| match part {
-                Part::Text(text) => format!("{text}\n"),
+            let last = asked.prompt.len().saturating_sub(1);
+            let text = |(place, part): (usize, &Part)| match part {
+                Part::Text(text) => line(text, place < last),
                 Part::Picture(_) => "<image>".into(),
             };
             ids.push(format!("{}-{level}-{index}-{number}", sight.name()));
             kinds.push(asked.kind);
-            prompts.push(asked.prompt.iter().map(text).collect::<String>());
+            prompts.push(asked.prompt.iter().enumerate().map(text).collect::<String>());
             answers.push(asked.answer.clone());
             right.push(asked.right as i64);
             choices.append_value(asked.choices.iter().map(Some));

@@ -170,7 +170,8 @@ pub struct Generate {
     /// The world of this seed with its pictures
     #[arg(long, value_name = "SEED", conflicts_with = "seed")]
     pub world: Option<u64>,
-    /// Pictures of each of nine kinds and three levels, with what is asked of them [default: 1000 with --world, else none]
+    /// Pictures of each of nine kinds at levels 1 and 2, a quarter as many at level 3, with what is asked of them [default:
+    /// 5000 with --world, else none]
     #[arg(long, value_name = "N")]
     pub pictures: Option<u64>,
     /// Replace the file if it is there
@@ -185,7 +186,7 @@ pub fn run(verb: &Verb, common: &Common) -> Result<(), Failure> {
         Verb::Inspect(options) => run_inspect(options, common),
         Verb::Generate(options) => {
             let seed = options.world.unwrap_or(options.seed);
-            let pictures = options.pictures.unwrap_or(if options.world.is_some() { 1000 } else { 0 });
+            let pictures = options.pictures.unwrap_or(if options.world.is_some() { 5000 } else { 0 });
             let text = options.bytes.unwrap_or(if pictures > 0 { 2_000_000 } else { 20_000_000 });
             let made = generate(&options.out, seed, text, options.force, common)?;
             let drawn = match pictures {
@@ -391,10 +392,10 @@ fn run_inspect(options: &Inspect, common: &Common) -> Result<(), Failure> {
 
 /// Draws the pictures of a world.
 fn draw(folder: &Path, seed: u64, count: u64, force: bool, common: &Common) -> Result<PathBuf, Failure> {
-    let mut progress = Progress::new("pictures", 27 * count, common.quiet || common.json);
+    let mut progress = Progress::new("pictures", count, common.quiet || common.json);
     let stop = signals::stop()?;
     let drawn = data::world::draw(folder, seed, count, force, &stop, &mut |done| {
-        progress.show(done, || "exhibits".into());
+        progress.show(done, || "exhibits of a kind and level".into());
     });
     progress.end();
     drawn.map_err(interrupted)

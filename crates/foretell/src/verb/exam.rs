@@ -6,7 +6,7 @@ use crate::progress::Progress;
 use crate::{Failure, machine, output};
 use anyhow::{Context, anyhow};
 use data::Recipe;
-use exam::{FamilyScore, Item, ModelRespondent, Pool, Rendering, Sitting, Summary};
+use exam::{FamilyScore, Item, ModelRespondent, Rendering, Shown, Sitting, Summary, WorldExam};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use std::sync::Arc;
   foretell exam runs/eyes --tasks world
   foretell exam runs/eyes --tasks world --blind --levels 1 --items 500
   foretell exam runs/eyes --tasks world --unseen --json
+  foretell exam runs/eyes --tasks world --both --words
   foretell exam runs/digits --tasks docs/recipes/mnist.toml --items 2000")]
 pub struct Options {
     /// A run, a checkpoint or a Hugging Face folder
@@ -43,9 +44,31 @@ pub struct Options {
     /// Give each picture in words
     #[arg(long, group = "rendering")]
     pub transcribed: bool,
+    /// Of the world's questions those that need what is written in a picture and what is drawn there
+    #[arg(long)]
+    pub both: bool,
+    /// Give of each of the world's pictures only what is written in it, as text
+    #[arg(long, group = "rendering")]
+    pub words: bool,
+    /// Show the world's pictures with nothing written in them
+    #[arg(long, group = "rendering")]
+    pub drawing: bool,
     /// Let answers be written, right to the letter, instead of taking the likeliest choice
     #[arg(long)]
     pub written: bool,
+}
+
+impl Options {
+    /// An option that only the generated world has, if one is set.
+    fn of_the_world(&self) -> Option<&'static str> {
+        let set = [
+            (self.unseen, "--unseen"),
+            (self.both, "--both"),
+            (self.words, "--words"),
+            (self.drawing, "--drawing"),
+        ];
+        set.into_iter().find(|(set, _)| *set).map(|(_, name)| name)
+    }
 }
 
 /// Bytes of a recipe's cell, at most.
@@ -56,16 +79,26 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     let model = Model::open(&options.model)?;
     let tokenizer = model.tokenizer()?;
     let look = model.look()?;
-    let rendering = match (options.blind, options.transcribed) {
+    let rendering = match (options.blind, options.transcribed || options.words) {
         (true, _) => Rendering::Blind,
         (_, true) => Rendering::Transcribed,
         _ => Rendering::Seeing,
     };
-    let pool = if options.unseen { Pool::Unseen } else { Pool::Seen };
+    let shown = match (options.words, options.drawing) {
+        (true, _) => Shown::Words,
+        (_, true) => Shown::Drawing,
+        _ => Shown::Whole,
+    };
     let count = options.items.into();
     let items = match options.tasks == Path::new("world") {
-        true => exam::world(options.world, &options.levels, count, pool),
+        true => {
+            let (levels, unseen, both) = (options.levels.clone(), options.unseen, options.both);
+            WorldExam { seed: options.world, levels, count, unseen, both, shown }.items()
+        }
         false => {
+            if let Some(name) = options.of_the_world() {
+                return Err(Failure::Usage(format!("{name} is of the generated world: --tasks world")));
+            }
             let place = || options.tasks.display().to_string();
             let recipe = Recipe::open(&options.tasks, CELL).map_err(|what| anyhow!("{}: {what}", place()))?;
             exam::recipe(&recipe, count).with_context(place)?

@@ -64,16 +64,20 @@ pub(super) struct Canvas {
     pub(super) ground: Rgb,
     /// What is written and drawn with where no colour is meant.
     pub(super) ink: Rgb,
+    /// What was written.
+    pub(super) words: Vec<String>,
+    /// Whether words are left out of the picture.
+    wordless: bool,
 }
 
 impl Canvas {
     /// An empty square.
-    pub(super) fn new(side: u32, ground: Rgb, ink: Rgb) -> Canvas {
+    pub(super) fn new(side: u32, ground: Rgb, ink: Rgb, wordless: bool) -> Canvas {
         let mut pixels = Pixmap::new(side, side);
         if let Some(pixels) = &mut pixels {
             pixels.fill(tiny_skia::Color::from_rgba8(ground[0], ground[1], ground[2], 255));
         }
-        Canvas { pixels, side, ground, ink }
+        Canvas { pixels, side, ground, ink, words: Vec::new(), wordless }
     }
 
     /// Fills a path; where it covers itself, what is covered twice stays empty.
@@ -157,6 +161,10 @@ impl Canvas {
 
     /// A word; capitals are centred on the height of the spot.
     pub(super) fn write(&mut self, hand: &Hand, text: &str, at: Spot, align: Align, colour: Rgb) {
+        self.words.push(text.into());
+        if self.wordless {
+            return;
+        }
         let width = hand.width(text);
         let left = match align {
             Align::Left => at.0,

@@ -68,6 +68,7 @@ pub(super) fn make(maker: &mut Maker<'_>) {
     draw(maker, &mut canvas, &chart);
     maker.show(canvas, told(maker, &chart));
     ask(maker, &chart, &pool);
+    maker.both = false;
     if let Some(title) = title {
         let phrasings = ["What is the title of the chart?", "What does the title say?"];
         maker.ask("title", &phrasings, &[], &subjects, title);
@@ -152,14 +153,17 @@ fn ask(maker: &mut Maker<'_>, chart: &Chart, pool: &[&str]) {
             &["Which {0} is the smallest?", "What has the smallest {0}?", "Name the smallest {0}."],
         ),
     };
+    maker.both = chart.written;
     maker.ask("largest", more, &[part], pool, largest);
     maker.ask("smallest", less, &[part], pool, smallest);
     if chart.form == 0 {
+        maker.both = false;
         let most = maker.at(SERIES) - 1;
         let phrasings = ["How many bars are there?", "How many bars does the chart have?"];
         maker.ask("count", &phrasings, &[], &numbers(2, most, 1), chart.names.len() - 2);
     }
     if chart.form == 0 && maker.level > 1 {
+        maker.both = true;
         let phrasings = ["How much is {0}?", "What is the value of {0}?", "Which number does {0} reach?"];
         let step = maker.at(STEP);
         let all = numbers(step, maker.at(VALUES), step);

@@ -25,6 +25,7 @@ struct Figure {
 }
 
 pub(super) fn make(maker: &mut Maker<'_>) {
+    maker.both = true;
     match (maker.random.below(2), maker.level) {
         (0, 2) => granted(maker),
         (_, 3) => in_the_end(maker),
@@ -72,6 +73,7 @@ fn one_each(maker: &mut Maker<'_>) {
         "What does the one with the {0} ask for?",
     ];
     maker.ask("wants", &phrasings, &[NAMES[held]], names, wanted);
+    maker.both = false;
     let tinted = COLOURS[colours[panel]].0;
     let phrasings = ["What does the {0} one want?", "What does the {0} figure ask for?"];
     maker.ask("bubble", &phrasings, &[tinted], names, wanted);
@@ -153,6 +155,7 @@ fn in_the_end(maker: &mut Maker<'_>) {
         ];
         maker.ask("holds", &phrasings, &word, &NAMES[..things], held);
     }
+    maker.both = false;
     let tinted = COLOURS[colours[panel]].0;
     let phrasings = ["What does the {0} one want?", "What does the {0} figure ask for?"];
     maker.ask("bubble", &phrasings, &[tinted], &NAMES[..things], wanted);

@@ -4,7 +4,7 @@ use super::super::World;
 use super::super::random::Random;
 use super::canvas::{COLOURS, Canvas, GROUNDS, Rgb};
 use super::letters::{FACES, Hand};
-use super::{Asked, Exhibit, GALLERY_VERSION, GLYPHS, Part, SIDES, Sight};
+use super::{Asked, Exhibit, GALLERY_VERSION, GLYPHS, NUMBERED, Part, SIDES, Sight};
 
 /// Streams of the gallery begin here; documents, facts and questions have lower ones.
 const PURPOSE: u64 = 1 << 32;
@@ -24,21 +24,43 @@ pub(super) struct Maker<'a> {
     pub(super) level: u32,
     /// Whether a held-out combination is to be shown, rather than none.
     pub(super) unseen: bool,
+    /// Whether what is asked next needs the words of a picture and its drawing, too.
+    pub(super) both: bool,
+    /// Whether pictures are drawn without their words.
+    wordless: bool,
     /// Typeface and weight of a picture's letters.
     face: usize,
     weight: f32,
     pictures: Vec<Vec<u8>>,
     transcription: Vec<String>,
+    words: Vec<String>,
     questions: Vec<Asked>,
 }
 
 impl<'a> Maker<'a> {
-    pub(super) fn new(world: &'a World, sight: Sight, level: u32, index: u64, unseen: bool) -> Maker<'a> {
+    pub(super) fn new(
+        world: &'a World,
+        (sight, level, index): (Sight, u32, u64),
+        unseen: bool,
+        wordless: bool,
+    ) -> Maker<'a> {
         let key = (sight as u64 * 3 + u64::from(level)) * 2 + u64::from(unseen);
         let mut random = Random::new(world.seed, PURPOSE * u64::from(GALLERY_VERSION) + key, index);
         let (face, weight) = (random.below(FACES), 0.04 + 0.01 * random.below(7) as f32);
-        let (pictures, transcription, questions) = (Vec::new(), Vec::new(), Vec::new());
-        Maker { world, random, level, unseen, face, weight, pictures, transcription, questions }
+        Maker {
+            world,
+            random,
+            level,
+            unseen,
+            both: false,
+            wordless,
+            face,
+            weight,
+            pictures: Vec::new(),
+            transcription: Vec::new(),
+            words: Vec::new(),
+            questions: Vec::new(),
+        }
     }
 
     /// What a list of one entry a level has for this one.
@@ -73,7 +95,7 @@ impl<'a> Maker<'a> {
     pub(super) fn canvas_on(&mut self, ground: usize) -> Canvas {
         let (ground, ink) = GROUNDS[ground % GROUNDS.len()];
         let ground = self.shade(ground, 5);
-        Canvas::new(self.at(SIDES), ground, self.shade(ink, 12))
+        Canvas::new(self.at(SIDES), ground, self.shade(ink, 12), self.wordless)
     }
 
     fn shade(&mut self, colour: Rgb, most: u64) -> Rgb {
@@ -163,7 +185,8 @@ impl<'a> Maker<'a> {
     }
 
     /// Adds a picture and what it shows.
-    pub(super) fn show(&mut self, canvas: Canvas, told: impl Into<String>) {
+    pub(super) fn show(&mut self, mut canvas: Canvas, told: impl Into<String>) {
+        self.words.push(std::mem::take(&mut canvas.words).join(" "));
         self.pictures.push(canvas.finish(&mut self.random));
         self.transcription.push(told.into());
     }
@@ -194,7 +217,8 @@ impl<'a> Maker<'a> {
             let choices = chosen.iter().map(|&choice| answers[choice].as_ref().to_owned()).collect();
             let right = chosen.iter().position(|&choice| choice == right).unwrap_or(0);
             let prompt = self.prompt(text);
-            self.questions.push(Asked { prompt, answer: answer.clone(), choices, right, kind });
+            let (answer, both) = (answer.clone(), self.both);
+            self.questions.push(Asked { prompt, answer, choices, right, kind, both });
         }
     }
 
@@ -213,9 +237,9 @@ impl<'a> Maker<'a> {
     fn row(&self) -> Vec<Part> {
         match self.pictures.len() {
             2 => vec![
-                Part::Text("First:".into()),
+                Part::Text(NUMBERED[0].into()),
                 Part::Picture(0),
-                Part::Text("Second:".into()),
+                Part::Text(NUMBERED[1].into()),
                 Part::Picture(1),
             ],
             count => (0..count).map(Part::Picture).collect(),
@@ -244,6 +268,7 @@ impl<'a> Maker<'a> {
             caption,
             questions: self.questions,
             transcription: self.transcription,
+            words: self.words,
             unseen: self.unseen,
         }
     }

@@ -36,6 +36,9 @@ pub const SIDES: [u32; 3] = [64, 64, 128];
 /// Heights of capital letters of each level, in pixels: least and most.
 pub const GLYPHS: [(u32, u32); 3] = [(12, 14), (7, 8), (7, 9)];
 
+/// What stands before each of two pictures.
+pub(in crate::world) const NUMBERED: [&str; 2] = ["First:", "Second:"];
+
 /// What a picture shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sight {
@@ -126,6 +129,8 @@ pub struct Asked {
     pub right: usize,
     /// What is asked for: `count`, `colour`.
     pub kind: &'static str,
+    /// Whether it needs what is written in the pictures and what is drawn there, too: neither alone tells the answer.
+    pub both: bool,
 }
 
 /// A picture or several, and what is asked of them.
@@ -143,6 +148,8 @@ pub struct Exhibit {
     pub questions: Vec<Asked>,
     /// What each picture shows, in words from which every question can be answered.
     pub transcription: Vec<String>,
+    /// What is written in each picture.
+    pub words: Vec<String>,
     /// Whether a combination is shown that training never sees.
     pub unseen: bool,
 }
@@ -151,7 +158,16 @@ impl World {
     /// Exhibit `index` of a kind and level (1 to 3; others count as the nearest). Any index will do; the same one
     /// gives the same bytes on every machine.
     pub fn exhibit(&self, sight: Sight, level: u32, index: u64, unseen: bool) -> Exhibit {
-        let mut maker = Maker::new(self, sight, level.clamp(1, 3), index, unseen);
+        self.make((sight, level, index), unseen, false)
+    }
+
+    /// The same exhibit with nothing written in its pictures.
+    pub fn wordless(&self, sight: Sight, level: u32, index: u64, unseen: bool) -> Exhibit {
+        self.make((sight, level, index), unseen, true)
+    }
+
+    fn make(&self, (sight, level, index): (Sight, u32, u64), unseen: bool, wordless: bool) -> Exhibit {
+        let mut maker = Maker::new(self, (sight, level.clamp(1, 3), index), unseen, wordless);
         match sight {
             Sight::Scene => scene::make(&mut maker),
             Sight::Chart => chart::make(&mut maker),
