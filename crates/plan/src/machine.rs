@@ -179,7 +179,7 @@ pub(crate) fn step_seconds(
     threads: usize,
     seconds: &dyn Fn(&str, f64, f64, Share) -> f64,
 ) -> Result<f64> {
-    let graph = model::TrainGraph::new(&config.model, config.micro_rows, config.seq(), config.z_loss, true)?;
+    let graph = train::graph(config)?;
     let lanes = train::lanes(config, threads);
     let (count, lane) = (config.micro_batches() / lanes, Share::Lane(threads / lanes));
     let each: f64 = graph.graph.nodes().map(|n| seconds(n.name, n.flops as f64, n.bytes as f64, lane)).sum();

@@ -358,6 +358,7 @@ fn configuration(request: &Request<'_>, candidate: &Candidate) -> Result<TrainCo
     let mut config = step_config(shape, rows, micro_rows)?;
     config.steps = steps;
     config.optimiser.decay = rules::DECAY as f32;
+    config.optimiser.matrices = rules::matrices(shape.sight.is_some()).into();
     config.schedule = Schedule {
         kind: ScheduleKind::Linear,
         peak: settings

@@ -48,7 +48,7 @@ pub(crate) fn parameters(config: &TrainConfig) -> Result<(Vec<Parameter>, Layout
 }
 
 /// The graph of a micro-batch.
-pub(crate) fn graph(config: &TrainConfig) -> Result<TrainGraph> {
+pub fn graph(config: &TrainConfig) -> Result<TrainGraph> {
     let (rows, seq, tiles) = (config.micro_rows, config.seq(), config.micro_rows * config.tiles);
     Ok(TrainGraph::seeing(&config.model, rows, seq, tiles, config.z_loss, !config.recompute)?)
 }
