@@ -339,4 +339,21 @@ mod tests {
         assert_eq!(again.extend(&tokenizer).unwrap().json(), tokenizer.json());
         assert_eq!((again.border, &again.tags), (tokens.border, &tokens.tags));
     }
+
+    #[test]
+    fn a_bare_picture_is_its_tile_and_nothing_else() {
+        let preparation = Preparation { split: false, ..Preparation::new(None, 64) };
+        let seeing = Seeing { preparation, scale_factor: 1, bare: true, ..Seeing::default() };
+        seeing.check().unwrap();
+        let bytes = Tokenizer::bytes().unwrap();
+        let tokens = PictureTokens::new(&seeing, &bytes);
+        let tokenizer = tokens.extend(&bytes).unwrap();
+        assert_eq!(tokenizer.vocab_size(), 259 + 1);
+        let mut out = Vec::new();
+        let layout = seeing.preparation.layout(300, 20);
+        tokens.write("d", layout, &mut bytes.encoder(), &mut out).unwrap();
+        assert_eq!(out, [image_token(&tokenizer).unwrap(); 64]);
+        let cut = Seeing { preparation: Preparation::new(None, 64), ..seeing };
+        assert!(cut.check().unwrap_err().to_string().contains("one tile"));
+    }
 }

@@ -109,8 +109,8 @@ fn a_text_with_pictures_has_the_log_probabilities_and_gradients_of_the_reference
     }
 }
 
-fn text_with_pictures(layout: &str, scale: usize) {
-    let (config, params, golden) = golden(layout);
+fn text_with_pictures(which: &str, scale: usize) {
+    let (config, params, golden) = golden(which);
     let eyes = config.eyes.clone().unwrap();
     let ids = golden.integers("ids");
     let batch = Batch::new(&[&ids]);
@@ -133,10 +133,10 @@ fn text_with_pictures(layout: &str, scale: usize) {
         executable.download(graph.logp, &mut logp).unwrap();
         let expected = golden.floats("logp");
         let apart = apart(&logp[..expected.len()], &expected);
-        assert!(apart < 5e-5, "{layout}, {isa}: {apart}");
+        assert!(apart < 5e-5, "{which}, {isa}: {apart}");
         for name in golden.names("loss.") {
             let off = error(&grads.get(&name).unwrap(), &golden.floats(&format!("loss.{name}")));
-            assert!(off < 2e-5, "{layout}, {isa}, {name}: {off}");
+            assert!(off < 2e-5, "{which}, {isa}, {name}: {off}");
         }
     }
 }
@@ -166,7 +166,7 @@ fn the_configuration_goes_both_ways_and_what_it_cannot_be_is_refused_by_name() {
             ("/multimodal_projector_bias", false.into(), "multimodal_projector_bias"),
             ("/vision_feature_select_strategy", "default".into(), "vision_feature_select_strategy"),
             ("/vision_feature_layer", (-2).into(), "vision_feature_layer"),
-            ("/vision_config/model_type", "clip_vision_model".into(), "clip_vision_model"),
+            ("/vision_config/model_type", "clip_vision_model".into(), "siglip_vision_model"),
             ("/vision_config/vision_use_head", true.into(), "vision_use_head"),
         ],
     );
