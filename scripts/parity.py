@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares foretell with transformers and llama.cpp, in both directions. Call it through parity.sh:
 
-    scripts/parity.sh target/release/foretell [--checkpoint MODEL]
+    scripts/parity.sh target/release/foretell [--checkpoint MODEL] [--eyes MODEL]
 
   1. Models with random weights, saved by transformers in both layouts, are scored by foretell: log-probabilities
      within 1e-4 of transformers'.
@@ -13,6 +13,7 @@
      Llama's also from the GGUF file of step 2, which our own reader turns back into a Hugging Face folder.
   4. --checkpoint: a model that foretell trained opens in transformers, with the same tokens and log-probabilities,
      and goes through steps 2 and 3 too.
+  5. Models with eyes: parity_eyes.py. --eyes is one that foretell trained.
 
 One JSON object a comparison on stdout; the exit code is 1 if any is out of bounds.
 """
@@ -25,6 +26,7 @@ import tempfile
 
 import llama_cpp
 import numpy as np
+import parity_eyes
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, PreTrainedTokenizerFast, Qwen3Config
@@ -196,6 +198,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("foretell")
     parser.add_argument("--checkpoint", type=pathlib.Path, help="a run or checkpoint that foretell has trained")
+    parser.add_argument("--eyes", type=pathlib.Path, help="the same of one that was trained on pictures")
     options = parser.parse_args()
     torch.set_num_threads(1)
     foretell = Foretell(options.foretell)
@@ -227,6 +230,17 @@ def main():
             ours = compare_scores(foretell, "trained", folder, tokens)
             compare_gguf(foretell, "trained", folder, tokens, ours, work)
             compare_safetensors(foretell, "trained", folder, tokens, ours, work)
+        work = pathlib.Path(work)
+        parity_eyes.draw(work)
+        for layout in ("idefics3", "smolvlm", "llava"):
+            folder = work / f"eyes-{layout}"
+            parity_eyes.random_model(layout, folder, trained_tokenizer("gpt-2", 300))
+            parity_eyes.compare(foretell, report, differences, layout, folder, work)
+        if options.eyes is None:
+            print(json.dumps({"comparison": "trained eyes: skipped, for no --eyes was given", "passed": None}))
+        else:
+            parity_eyes.compare(foretell, report, differences, "trained eyes", checkpoint_of(options.eyes), work,
+                                options.eyes)
     if failed:
         sys.exit("parity: out of bounds: " + "; ".join(failed))
 

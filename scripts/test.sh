@@ -97,7 +97,14 @@ if [ $all = yes ]; then
     step "release build and run" train
     look() { cargo test --locked -p report --test page && scripts/report.py "$target/tmp/report.html"; }
     step "report in Chromium" look
-    step "parity" scripts/parity.sh "$target/release/foretell" --checkpoint "$trained/run"
+    eyes=$target/test-eyes
+    train_eyes() {
+        rm -rf "$eyes" && "$target/release/foretell" data generate --world 7 --pictures 1 --bytes 20000 --out "$eyes/world" --quiet &&
+            "$target/release/foretell" data build "$eyes/world" --tokenizer bytes --out "$eyes/data" --quiet &&
+            "$target/release/foretell" train --data "$eyes/data" --budget 10s --out "$eyes/run" --quiet
+    }
+    step "run with pictures" train_eyes
+    step "parity" scripts/parity.sh "$target/release/foretell" --checkpoint "$trained/run" --eyes "$eyes/run"
 fi
 
 echo "tests:"

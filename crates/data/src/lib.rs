@@ -48,7 +48,7 @@ pub use passages::{Passage, Passages, passages};
 pub use question::{Question, holds_questions, questions};
 pub use reader::{InvalidUtf8, read_file};
 pub use recipe::{Posed, Recipe};
-pub use seeing::{Look, Prompt, Seeing};
+pub use seeing::{Look, Prompt, Seeing, image_token};
 pub use source::Source;
 pub use split::Split;
 pub use tokenizer::{Encoder, SplitRule, Tokenizer};

@@ -26,12 +26,15 @@ pub struct Seeing {
     pub scale_factor: u32,
     /// Rows and columns of tiles that a picture may have: each place has a token for its name.
     pub grid: u32,
+    /// Whether a picture is the tokens of its one tile and nothing else, as LLaVA's processor writes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bare: bool,
 }
 
 impl Default for Seeing {
     /// Tiles of 64 pixels, patches of 8, tokens of four patches: sizes at which an encoder learns within minutes on a CPU.
     fn default() -> Seeing {
-        Seeing { preparation: Preparation::new(None, 64), patch: 8, scale_factor: 2, grid: 6 }
+        Seeing { preparation: Preparation::new(None, 64), patch: 8, scale_factor: 2, grid: 6, bare: false }
     }
 }
 
@@ -41,7 +44,7 @@ impl Seeing {
     /// # Errors
     /// [`Error::Config`], naming the size.
     pub fn check(&self) -> Result<()> {
-        let Seeing { preparation, patch, scale_factor, grid } = self;
+        let Seeing { preparation, patch, scale_factor, grid, bare } = self;
         let token = patch.saturating_mul(*scale_factor);
         let bad = |what: String| Err(Error::Config(what));
         if !(1..=4096).contains(&preparation.tile) {
@@ -52,6 +55,9 @@ impl Seeing {
                 "a tile of {} pixels is not made of whole tokens of {scale_factor} patches of {patch} pixels a side",
                 preparation.tile
             ));
+        }
+        if *bare && preparation.split {
+            return bad("pictures of one tile, and a preparation that cuts them into several".into());
         }
         if !(1..=64).contains(grid) {
             return bad(format!("a grid of {grid} tiles a side: from 1 to 64"));
@@ -64,36 +70,45 @@ impl Seeing {
         }
     }
 
-    /// How the pictures of a model folder become tokens: by its `preprocessor_config.json`, by the sizes that its `config.json`
-    /// has, and by the names of tiles that its tokenizer has.
+    /// How the pictures of a model become tokens: by the sizes that its configuration has, and by the names of tiles that its
+    /// tokenizer has.
     ///
     /// # Errors
-    /// [`Error::Config`] for what is none, or asks for something else than is done here.
-    pub fn of_preprocessor(
-        json: &[u8],
+    /// [`Error::Config`] for sizes that do not fit into each other.
+    pub fn of_model(
+        preparation: Preparation,
         patch: u32,
         scale_factor: u32,
+        bare: bool,
         tokenizer: &Tokenizer,
     ) -> Result<Seeing> {
-        let preparation = Preparation::of_preprocessor(json)
-            .map_err(|what| Error::Config(format!("preprocessor_config.json: {what}")))?;
         let named = |side: u32| tokenizer.reserved(&tag(side, side)).is_some();
         let grid = (1..=64).take_while(|&side| named(side)).count().max(1) as u32;
-        let seeing = Seeing { preparation, patch, scale_factor, grid };
+        let seeing = Seeing { preparation, patch, scale_factor, grid, bare };
         seeing.check()?;
         Ok(seeing)
     }
 
     /// The files by which `transformers` prepares pictures as it is done here.
     pub fn files(&self) -> [(&'static str, Vec<u8>); 2] {
-        let processor = serde_json::json!({
-            "image_seq_len": self.tokens(),
-            "processor_class": "Idefics3Processor",
-        });
-        [
-            ("preprocessor_config.json", pretty(&self.preparation.to_preprocessor())),
-            ("processor_config.json", pretty(&processor)),
-        ]
+        let processor = match self.bare {
+            false => serde_json::json!({
+                "image_seq_len": self.tokens(),
+                "processor_class": "Idefics3Processor",
+            }),
+            true => serde_json::json!({
+                "patch_size": self.patch,
+                "vision_feature_select_strategy": "full",
+                "num_additional_image_tokens": 0,
+                "image_token": IMAGE,
+                "processor_class": "LlavaProcessor",
+            }),
+        };
+        let preprocessor = match self.bare {
+            false => self.preparation.to_preprocessor(),
+            true => self.preparation.to_siglip(),
+        };
+        [("preprocessor_config.json", pretty(&preprocessor)), ("processor_config.json", pretty(&processor))]
     }
 
     /// Tokens of a tile.
@@ -115,6 +130,9 @@ impl Seeing {
 
     /// Names of the tokens that only pictures have.
     fn names(&self) -> Vec<String> {
+        if self.bare {
+            return vec![IMAGE.into()];
+        }
         let places = (1..=self.grid).flat_map(|row| (1..=self.grid).map(move |column| tag(row, column)));
         [BORDER, IMAGE, WHOLE].into_iter().map(String::from).chain(places).collect()
     }
@@ -136,8 +154,8 @@ pub(crate) struct PictureTokens {
     missing: Vec<String>,
 }
 
-/// The token in whose place a part of a picture stands.
-pub(crate) fn image_token(tokenizer: &Tokenizer) -> Option<u32> {
+/// The token in whose place a part of a picture stands, if a tokenizer has one.
+pub fn image_token(tokenizer: &Tokenizer) -> Option<u32> {
     tokenizer.reserved(IMAGE)
 }
 
@@ -153,8 +171,11 @@ impl PictureTokens {
                 (tokenizer.vocab_size() + missing.len() - 1) as u32
             }
         });
-        let [border, image, whole] = std::array::from_fn(|_| ids.next().unwrap_or_default());
-        let tags = ids.collect();
+        let mut next = || ids.next().unwrap_or_default();
+        let (border, image, whole, tags) = match seeing.bare {
+            true => (0, next(), 0, Vec::new()),
+            false => (next(), next(), next(), ids.collect()),
+        };
         PictureTokens { seeing: seeing.clone(), border, image, whole, tags, missing }
     }
 
@@ -185,6 +206,10 @@ impl PictureTokens {
         out: &mut Vec<u32>,
     ) -> Result<()> {
         let (grid, Layout { rows, columns }) = (self.seeing.grid, layout);
+        if self.seeing.bare {
+            out.extend(std::iter::repeat_n(self.image, self.seeing.tokens()));
+            return Ok(());
+        }
         if rows.max(columns) > grid {
             let most = grid * self.seeing.preparation.tile;
             let what = format!(
@@ -313,5 +338,22 @@ mod tests {
         let again = PictureTokens::new(&seeing, &tokenizer);
         assert_eq!(again.extend(&tokenizer).unwrap().json(), tokenizer.json());
         assert_eq!((again.border, &again.tags), (tokens.border, &tokens.tags));
+    }
+
+    #[test]
+    fn a_bare_picture_is_its_tile_and_nothing_else() {
+        let preparation = Preparation { split: false, ..Preparation::new(None, 64) };
+        let seeing = Seeing { preparation, scale_factor: 1, bare: true, ..Seeing::default() };
+        seeing.check().unwrap();
+        let bytes = Tokenizer::bytes().unwrap();
+        let tokens = PictureTokens::new(&seeing, &bytes);
+        let tokenizer = tokens.extend(&bytes).unwrap();
+        assert_eq!(tokenizer.vocab_size(), 259 + 1);
+        let mut out = Vec::new();
+        let layout = seeing.preparation.layout(300, 20);
+        tokens.write("d", layout, &mut bytes.encoder(), &mut out).unwrap();
+        assert_eq!(out, [image_token(&tokenizer).unwrap(); 64]);
+        let cut = Seeing { preparation: Preparation::new(None, 64), ..seeing };
+        assert!(cut.check().unwrap_err().to_string().contains("one tile"));
     }
 }

@@ -17,7 +17,7 @@ const SEQ: usize = 96;
 const TILES: usize = 4;
 
 fn seeing() -> Seeing {
-    Seeing { preparation: Preparation::new(None, 16), patch: 4, scale_factor: 2, grid: 6 }
+    Seeing { preparation: Preparation::new(None, 16), patch: 4, scale_factor: 2, grid: 6, bare: false }
 }
 
 fn config(source: &Path) -> BuildConfig {

@@ -3,6 +3,7 @@
 
 use crate::{Failure, input, memory};
 use anyhow::{Context, anyhow};
+use data::picture::Preparation;
 use data::tokenizer::Words;
 use data::{Look, Seeing, Tokenizer};
 use engine::{Layout, Store};
@@ -25,6 +26,19 @@ pub struct Model {
     pub path: PathBuf,
     tokenizer: Option<Tokenizer>,
     ends: Vec<u32>,
+    /// As a file of eyes says; a folder says it in a file of its own.
+    sight: Option<gguf::Sight>,
+}
+
+/// Where the eyes of a `.gguf` file lie, if it has some: `eyes.gguf` has `eyes-mmproj.gguf` beside it.
+pub fn eyes_beside(path: &Path) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_os_string();
+    name.push("-mmproj");
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
 }
 
 impl Model {
@@ -57,21 +71,40 @@ impl Model {
             false => None,
         };
         let ends = ends(&folder)?;
-        Model { config, params, path: folder, tokenizer, ends }.checked()
+        Model { config, params, path: folder, tokenizer, ends, sight: None }.checked()
     }
 
+    /// A file of text, with the eyes beside it.
     fn open_gguf(path: &Path) -> Result<Model, Failure> {
         let name = || path.display().to_string();
-        let map = Map::new(&File::open(path).with_context(name)?).with_context(name)?;
+        let map = mapped(path)?;
         let file = gguf::Gguf::open(map.as_bytes()).with_context(name)?;
-        let config = file.config().with_context(name)?;
-        let mut params = store(&config).with_context(name)?;
-        file.fill(&mut params).with_context(name)?;
+        let mut config = file.config().with_context(name)?;
         let words = file.vocabulary().with_context(name)?;
         let reserved = words.kinds.iter().map(|&kind| kind != 1).collect();
         let gguf::Vocabulary { tokens, merges, pre, eos, .. } = words;
         let tokenizer = Tokenizer::from_words(&Words { tokens, merges, reserved, pre, eos })?;
-        Model { config, params, path: path.into(), tokenizer: Some(tokenizer), ends: Vec::new() }.checked()
+        let beside = eyes_beside(path);
+        let beside_name = || beside.display().to_string();
+        let eyes_map = if beside.is_file() { Some(mapped(&beside)?) } else { None };
+        let eyes = eyes_map.as_ref().map(|map| gguf::Gguf::open(map.as_bytes()));
+        let eyes = eyes.transpose().with_context(beside_name)?;
+        let mut sight = None;
+        if let Some(eyes) = &eyes {
+            let image = data::image_token(&tokenizer);
+            let image =
+                image.ok_or_else(|| anyhow!("{} has no token <image> for the eyes beside it", name()))?;
+            let (seen, prepared) = eyes.eyes(image).with_context(beside_name)?;
+            (config.eyes, sight) = (Some(seen), Some(prepared));
+            config.check().with_context(beside_name)?;
+        }
+        let mut params = store(&config).with_context(name)?;
+        file.fill(&config, &mut params).with_context(name)?;
+        if let Some(eyes) = &eyes {
+            eyes.fill(&config, &mut params).with_context(beside_name)?;
+        }
+        let (tokenizer, ends) = (Some(tokenizer), Vec::new());
+        Model { config, params, path: path.into(), tokenizer, ends, sight }.checked()
     }
 
     fn checked(self) -> Result<Model, Failure> {
@@ -91,24 +124,41 @@ impl Model {
         Ok(self.tokenizer.as_ref().ok_or_else(missing)?)
     }
 
-    /// How it sees pictures, if it has eyes and its folder says how they are prepared.
+    /// How it sees pictures, if it has eyes and its files say how they are prepared.
     pub fn look(&self) -> Result<Option<Look>, Failure> {
         let (Some(eyes), Some(tokenizer)) = (&self.config.eyes, &self.tokenizer) else { return Ok(None) };
-        let path = self.path.join("preprocessor_config.json");
-        if !path.is_file() {
-            return Ok(None);
-        }
-        let (patch, factor) = (eyes.vision.patch_size as u32, eyes.scale_factor as u32);
-        let seeing = Seeing::of_preprocessor(&input::read(&path)?, patch, factor, tokenizer)
-            .with_context(|| self.path.display().to_string())?;
-        if seeing.preparation.tile as usize != eyes.vision.image_size {
-            let (tile, size) = (seeing.preparation.tile, eyes.vision.image_size);
+        let preparation = match &self.sight {
+            Some(sight) => Preparation {
+                mean: sight.mean,
+                deviation: sight.deviation,
+                ..Preparation::new(sight.longest_edge, eyes.vision.image_size as u32)
+            },
+            None => match preprocessor(&self.path)? {
+                Some(json) => {
+                    Preparation::of_preprocessor(&json).with_context(|| self.path.display().to_string())?
+                }
+                None => return Ok(None),
+            },
+        };
+        if preparation.tile as usize != eyes.vision.image_size {
+            let (tile, size) = (preparation.tile, eyes.vision.image_size);
             return Err(anyhow!(
-                "{}: it makes tiles of {tile} pixels, the encoder takes {size}",
-                path.display()
+                "{}: its preprocessor makes tiles of {tile} pixels, the encoder takes {size}",
+                self.path.display()
             )
             .into());
         }
+        if data::image_token(tokenizer) != Some(eyes.image_token_id) {
+            let id = eyes.image_token_id;
+            return Err(anyhow!(
+                "{}: image_token_id {id} is not its tokenizer's <image>",
+                self.path.display()
+            )
+            .into());
+        }
+        let (patch, factor) = (eyes.vision.patch_size as u32, eyes.scale_factor as u32);
+        let seeing = Seeing::of_model(preparation, patch, factor, eyes.is_llava(), tokenizer)
+            .with_context(|| self.path.display().to_string())?;
         Ok(Some(Look { order: eyes.order(), tiles: 1, image: eyes.image_token_id as i32, seeing }))
     }
 
@@ -147,6 +197,28 @@ fn folder(path: &Path) -> Result<PathBuf, Failure> {
             Err(train::Error::NoCheckpoint { path: path.into(), reasons }.into())
         }
     }
+}
+
+/// What a folder says of how pictures are prepared: in a file of its own or, as `transformers` writes it since version 5, in that
+/// of the whole processor.
+fn preprocessor(folder: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let path = folder.join("preprocessor_config.json");
+    if path.is_file() {
+        return Ok(Some(input::read(&path)?));
+    }
+    let path = folder.join("processor_config.json");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let whole: Value =
+        serde_json::from_slice(&input::read(&path)?).with_context(|| path.display().to_string())?;
+    Ok(whole.get("image_processor").map(|part| part.to_string().into_bytes()))
+}
+
+/// A file as it lies in memory.
+fn mapped(path: &Path) -> anyhow::Result<Map> {
+    let name = || path.display().to_string();
+    Map::new(&File::open(path).with_context(name)?).with_context(name)
 }
 
 /// Zeroed weights of a configuration, if there is memory for them.

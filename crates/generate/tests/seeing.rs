@@ -41,7 +41,8 @@ fn picture(seed: u32, width: u32, height: u32) -> Vec<u8> {
 }
 
 fn world() -> World {
-    let seeing = Seeing { preparation: Preparation::new(None, 16), patch: 4, scale_factor: 2, grid: 3 };
+    let seeing =
+        Seeing { preparation: Preparation::new(None, 16), patch: 4, scale_factor: 2, grid: 3, bare: false };
     let folder = tempfile::tempdir().unwrap();
     let tokenizer = tokenizer(folder.path(), &seeing);
     let image = tokenizer.reserved("<image>").unwrap();

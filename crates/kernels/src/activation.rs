@@ -113,6 +113,45 @@ pub fn gelu(cpu: &Cpu, x: &[f32], y: &mut [f32]) {
 }
 
 #[derive(Clone, Copy)]
+struct GeluExact;
+impl Map<1, 1> for GeluExact {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [x]: [S::V; 1]) -> [S::V; 1] {
+        [s.mul(x, math::normal(s, x))]
+    }
+}
+
+/// GELU itself: `y = x · Φ(x)`, with the normal distribution's share `Φ` below `x`.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn gelu_exact(cpu: &Cpu, x: &[f32], y: &mut [f32]) {
+    map(cpu, GeluExact, [x], [y]);
+}
+
+#[derive(Clone, Copy)]
+struct GeluExactGrad;
+impl Map<2, 1> for GeluExactGrad {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, [x, dy]: [S::V; 2]) -> [S::V; 1] {
+        let half_square = s.mul(s.splat(-0.5), s.mul(x, x));
+        let density = s.mul(s.splat(INVERSE_ROOT_2PI), math::exp(s, half_square));
+        [s.mul(dy, s.fma(x, density, math::normal(s, x)))]
+    }
+}
+
+/// 1/√(2π).
+const INVERSE_ROOT_2PI: f32 = 0.398_942_3;
+
+/// The gradient of [`gelu_exact`].
+///
+/// # Panics
+/// If the lengths differ.
+pub fn gelu_exact_grad(cpu: &Cpu, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    map(cpu, GeluExactGrad, [x, dy], [dx]);
+}
+
+#[derive(Clone, Copy)]
 struct GeluGrad;
 impl Map<2, 1> for GeluGrad {
     #[inline(always)]
@@ -175,6 +214,20 @@ pub mod reference {
         0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh())
     }
 
+    /// GELU itself, by the series `Φ(x) = ½ + φ(x) · (x + x³/3 + x⁵/15 + …)`.
+    pub fn gelu_exact(x: f64) -> f64 {
+        if x.abs() > 10.0 {
+            return x.max(0.0);
+        }
+        let (mut sum, mut term, mut odd) = (0.0, x, 1.0);
+        while term.abs() > 1e-20 {
+            sum += term;
+            odd += 2.0;
+            term *= x * x / odd;
+        }
+        x * (0.5 + (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt() * sum)
+    }
+
     /// `silu(gate) · up`.
     pub fn swiglu(gate: f64, up: f64) -> f64 {
         silu(gate) * up
@@ -200,19 +253,33 @@ mod tests {
             twin(&|a, b, dy| dy * slope(&|b| reference::swiglu(a, b), b)),
             twin(&|a, _, _| reference::gelu(a)),
             twin(&|a, _, dy| dy * slope(&reference::gelu, a)),
+            twin(&|a, _, _| reference::gelu_exact(a)),
+            twin(&|a, _, dy| dy * slope(&reference::gelu_exact, a)),
             twin(&|a, b, _| a + b),
             twin(&|a, _, _| a * -1.5),
         ];
         check(2e-6, &twins, |cpu| {
-            let mut y: [Vec<f32>; 7] = std::array::from_fn(|_| vec![f32::NAN; len]);
-            let [swi, dgate, dup, ge, dge, sum, scaled] = &mut y;
+            let mut y: [Vec<f32>; 9] = std::array::from_fn(|_| vec![f32::NAN; len]);
+            let [swi, dgate, dup, ge, dge, exact, dexact, sum, scaled] = &mut y;
             swiglu(cpu, &a, &b, swi);
             swiglu_grad(cpu, &a, &b, &dy, dgate, dup);
             gelu(cpu, &a, ge);
             gelu_grad(cpu, &a, &dy, dge);
+            gelu_exact(cpu, &a, exact);
+            gelu_exact_grad(cpu, &a, &dy, dexact);
             add(cpu, &a, &b, sum);
             scale(cpu, &a, -1.5, scaled);
-            let names = ["swiglu", "dgate", "dup", "gelu", "gelu's dx", "add", "scale"];
+            let names = [
+                "swiglu",
+                "dgate",
+                "dup",
+                "gelu",
+                "gelu's dx",
+                "exact gelu",
+                "exact gelu's dx",
+                "add",
+                "scale",
+            ];
             names.into_iter().zip(y).collect()
         });
     }

@@ -58,7 +58,7 @@ pub struct Config {
     /// What is ours alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foretell: Option<Map<String, Value>>,
-    /// What pictures go through, in Idefics3's layout.
+    /// What pictures go through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eyes: Option<Eyes>,
 }
@@ -67,7 +67,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Eyes {
-    /// `idefics3` or `smolvlm`, which differ in name alone.
+    /// `idefics3` or `smolvlm`, which differ in name alone, or `llava`.
     pub layout: String,
     /// The token in whose place a row of a picture stands.
     pub image_token_id: u32,
@@ -93,6 +93,11 @@ impl Eyes {
         self.vision.order(self.scale_factor)
     }
 
+    /// Whether a picture is one tile and nothing else around it, LLaVA's way.
+    pub fn is_llava(&self) -> bool {
+        self.layout == LLAVA
+    }
+
     fn architecture(&self) -> Option<&'static str> {
         architecture(&LAYOUTS, &self.layout)
     }
@@ -102,8 +107,22 @@ impl Eyes {
 const DECODERS: [(&str, &str); 2] = [("qwen3", "Qwen3ForCausalLM"), ("llama", "LlamaForCausalLM")];
 
 /// The same of decoders with eyes.
-const LAYOUTS: [(&str, &str); 2] =
-    [("idefics3", "Idefics3ForConditionalGeneration"), ("smolvlm", "SmolVLMForConditionalGeneration")];
+const LAYOUTS: [(&str, &str); 3] = [
+    ("idefics3", "Idefics3ForConditionalGeneration"),
+    ("smolvlm", "SmolVLMForConditionalGeneration"),
+    (LLAVA, "LlavaForConditionalGeneration"),
+];
+const LLAVA: &str = "llava";
+
+/// What LLaVA's `config.json` says of what is done here one way: its name, what it means where it is left out, what is done.
+fn llava_choices(layers: usize) -> [(&'static str, Value, Vec<Value>); 4] {
+    [
+        ("projector_hidden_act", "gelu".into(), vec!["gelu".into()]),
+        ("multimodal_projector_bias", true.into(), vec![true.into()]),
+        ("vision_feature_select_strategy", "default".into(), vec!["full".into()]),
+        ("vision_feature_layer", (-2).into(), vec![(-1).into(), layers.into()]),
+    ]
+}
 
 fn architecture(known: &[(&str, &'static str)], kind: &str) -> Option<&'static str> {
     known.iter().find(|(name, _)| *name == kind).map(|(_, architecture)| *architecture)
@@ -220,13 +239,21 @@ impl Config {
         let mut whole = serde_json::json!({
             "architectures": [eyes.architecture()?],
             "model_type": eyes.layout,
-            "image_token_id": eyes.image_token_id,
-            "scale_factor": eyes.scale_factor,
             "tie_word_embeddings": self.tie_word_embeddings,
             "torch_dtype": self.torch_dtype,
             "text_config": text,
             "vision_config": eyes.vision,
         });
+        if eyes.is_llava() {
+            whole["image_token_index"] = eyes.image_token_id.into();
+            whole["image_seq_length"] = eyes.tokens().into();
+            for (name, _, done) in llava_choices(eyes.vision.num_hidden_layers) {
+                whole[name] = done.into_iter().next()?;
+            }
+        } else {
+            whole["image_token_id"] = eyes.image_token_id.into();
+            whole["scale_factor"] = eyes.scale_factor.into();
+        }
         if let Some(ours) = &self.foretell {
             whole["foretell"] = Value::Object(ours.clone());
         }
@@ -292,7 +319,13 @@ impl Config {
             "it must be at least 1",
         )?;
         if let Some(eyes) = &self.eyes {
-            require(eyes.architecture().is_some(), "model_type", "only idefics3 and smolvlm have eyes")?;
+            require(eyes.architecture().is_some(), "model_type", EYED)?;
+            let tower = eyes.is_llava() == eyes.vision.is_siglip();
+            require(
+                tower,
+                "vision_config.model_type",
+                "llava has a siglip_vision_model, the others have not",
+            )?;
             require((eyes.image_token_id as usize) < self.vocab_size, "image_token_id", "it is no token")?;
             eyes.vision.check(eyes.scale_factor)?;
         }
@@ -319,6 +352,7 @@ impl Config {
     /// The decoder's `model.…` as it is called beside an encoder.
     pub fn name(&self, name: &str) -> String {
         match (&self.eyes, name.strip_prefix("model.")) {
+            (Some(eyes), Some(rest)) if eyes.is_llava() => format!("model.language_model.{rest}"),
             (Some(_), Some(rest)) => format!("model.text_model.{rest}"),
             _ => name.into(),
         }
@@ -380,15 +414,22 @@ impl Config {
     }
 }
 
+const EYED: &str = "only idefics3, smolvlm and llava have eyes";
+
 /// Decoder and encoder of a nested `config.json` as the fields of a [`Config`].
 fn flatten(object: &mut Map<String, Value>) -> Result<(), Error> {
     let mut take = |name: &str| object.remove(name).unwrap_or(Value::Null);
-    let [vision, text, layout, token, factor] =
+    let [mut vision, text, layout, token, factor] =
         ["vision_config", "text_config", "model_type", "image_token_id", "scale_factor"].map(&mut take);
     let Value::Object(mut text) = text else { return Err(Error::field("text_config", "it is no object")) };
-    if architecture(&LAYOUTS, layout.as_str().unwrap_or_default()).is_none() {
-        return Err(Error::field("model_type", format!("{layout}: only idefics3 and smolvlm have eyes")));
+    let layout = layout.as_str().unwrap_or_default();
+    if architecture(&LAYOUTS, layout).is_none() {
+        return Err(Error::field("model_type", format!("{layout}: {EYED}")));
     }
+    let (token, factor) = match layout {
+        LLAVA => (llava(object, &mut vision, token)?, 1.into()),
+        _ => (token, if factor.is_null() { 2.into() } else { factor }),
+    };
     let kind = text.get("model_type").and_then(Value::as_str).unwrap_or_default();
     if let Some(architecture) = architecture(&DECODERS, kind) {
         text.insert("architectures".into(), serde_json::json!([architecture]));
@@ -398,13 +439,31 @@ fn flatten(object: &mut Map<String, Value>) -> Result<(), Error> {
             text.insert(name.into(), value);
         }
     }
-    let factor = if factor.is_null() { 2.into() } else { factor };
     let eyes = serde_json::json!({
         "layout": layout, "image_token_id": token, "scale_factor": factor, "vision": vision,
     });
     text.insert("eyes".into(), eyes);
     *object = text;
     Ok(())
+}
+
+/// Fills up what a LLaVA configuration leaves out of its SigLIP tower, refuses by name what is not done here, and gives the token
+/// of pictures.
+fn llava(object: &Map<String, Value>, vision: &mut Value, token: Value) -> Result<Value, Error> {
+    let Value::Object(tower) = vision else { return Err(Error::field("vision_config", "it is no object")) };
+    // Of SiglipVisionConfig in transformers; a tower is CLIP's where its kind is not said.
+    tower.entry("model_type").or_insert_with(|| "clip_vision_model".into());
+    for (name, size) in [("hidden_size", 768), ("num_attention_heads", 12), ("patch_size", 16)] {
+        tower.entry(name).or_insert_with(|| size.into());
+    }
+    let layers = tower.get("num_hidden_layers").and_then(Value::as_u64).unwrap_or(12);
+    for (name, left_out, done) in llava_choices(layers as usize) {
+        let value = object.get(name).unwrap_or(&left_out);
+        if !done.contains(value) {
+            return Err(Error::field(name, format!("{value} is not supported, only {}", Value::Array(done))));
+        }
+    }
+    Ok(if token.is_null() { object.get("image_token_index").cloned().unwrap_or(Value::Null) } else { token })
 }
 
 /// Since version 5, `transformers` writes `dtype` for `torch_dtype` and puts the rotary settings

@@ -1,5 +1,6 @@
 //! The vision encoder: patches of pictures to rows of the decoder's width. SigLIP's layout (Zhai et al., arXiv:2303.15343) with
-//! the pixel shuffle and connector of Idefics3 (Laurençon et al., arXiv:2408.12637), by their names in Hugging Face's files.
+//! the pixel shuffle and connector of Idefics3 (Laurençon et al., arXiv:2408.12637), or the two maps of LLaVA (Liu et al.,
+//! arXiv:2310.03744), by their names in Hugging Face's files.
 //!
 //! Pictures of all sizes are tiles of one size in one budget of patches, told apart by spans of attention alone. Patches come
 //! in [the order](VisionConfig::order) in which those of a token stand side by side: attention does not mind, and the
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// `vision_config` of a `config.json`; what it leaves out is Hugging Face's default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VisionConfig {
-    /// `idefics3_vision` or `smolvlm_vision`.
+    /// `idefics3_vision` or `smolvlm_vision`; `siglip_vision_model` in LLaVA's layout.
     #[serde(default = "model_type")]
     pub model_type: String,
     /// Channels (C).
@@ -43,6 +44,9 @@ pub struct VisionConfig {
     /// Added to variances.
     #[serde(default = "layer_norm_eps")]
     pub layer_norm_eps: f64,
+    /// A SigLIP tower's pooling head, which LLaVA does not use: only false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vision_use_head: Option<bool>,
 }
 
 macro_rules! defaults {
@@ -72,8 +76,13 @@ impl VisionConfig {
         let require = |holds: bool, name: &str, reason: &str| {
             if holds { Ok(()) } else { Err(Error::field(&format!("vision_config.{name}"), reason)) }
         };
-        let known = matches!(self.model_type.as_str(), "idefics3_vision" | "smolvlm_vision");
-        require(known, "model_type", "only idefics3_vision and smolvlm_vision are supported")?;
+        let known =
+            self.model_type == SIGLIP || ["idefics3_vision", "smolvlm_vision"].contains(&&*self.model_type);
+        let towers = "only idefics3_vision, smolvlm_vision and, in llava, siglip_vision_model are supported";
+        require(known, "model_type", towers)?;
+        let headless = !self.vision_use_head.unwrap_or(self.is_siglip());
+        require(headless, "vision_use_head", "only false is supported: nothing uses the head")?;
+        require(!self.is_siglip() || scale_factor == 1, "scale_factor", "llava has no pixel shuffle")?;
         for (name, size) in [
             ("hidden_size", self.hidden_size),
             ("intermediate_size", self.intermediate_size),
@@ -97,6 +106,17 @@ impl VisionConfig {
         require(self.hidden_act == "gelu_pytorch_tanh", "hidden_act", "only gelu_pytorch_tanh is supported")?;
         let fits = self.layer_norm_eps > 0.0 && self.layer_norm_eps < 1.0;
         require(fits, "layer_norm_eps", "it must be in 0..1")
+    }
+
+    /// Whether it is the tower of LLaVA's layout: its last layer goes without the last norm through two maps with biases and
+    /// GELU between; otherwise through the norm, the pixel shuffle and one map.
+    pub fn is_siglip(&self) -> bool {
+        self.model_type == SIGLIP
+    }
+
+    /// What the encoder's parameters begin with.
+    fn tower(&self) -> &'static str {
+        if self.is_siglip() { "model.vision_tower" } else { "model.vision_model" }
     }
 
     /// Patches along a tile's side.
@@ -127,6 +147,7 @@ impl VisionConfig {
             patch_size: patch,
             hidden_act: hidden_act(),
             layer_norm_eps: layer_norm_eps(),
+            vision_use_head: None,
         }
     }
 
@@ -134,7 +155,9 @@ impl VisionConfig {
     pub fn multiplying(&self, scale_factor: usize, width: usize) -> usize {
         let (c, f) = (self.hidden_size, self.intermediate_size);
         let layer = 4 * c * c + 2 * c * f;
-        c * self.patch_len() + self.num_hidden_layers * layer + width * c * scale_factor * scale_factor
+        let second = if self.is_siglip() { width * width } else { 0 };
+        let connector = width * c * scale_factor * scale_factor + second;
+        c * self.patch_len() + self.num_hidden_layers * layer + connector
     }
 
     /// FLOPs of a training step a tile: six a weight and a row that it multiplies, four for the patches, which have no
@@ -143,7 +166,8 @@ impl VisionConfig {
         let (c, f, patches) = (self.hidden_size, self.intermediate_size, self.patches());
         let layer = 6 * (4 * c * c + 2 * c * f) + 12 * patches * c;
         // The connector's weight is s² times as tall, and its rows are s² times fewer.
-        (patches * (4 * c * self.patch_len() + self.num_hidden_layers * layer + 6 * c * width)) as f64
+        let connector = 6 * width * (c + if self.is_siglip() { width } else { 0 });
+        (patches * (4 * c * self.patch_len() + self.num_hidden_layers * layer + connector)) as f64
     }
 
     fn head_dim(&self) -> usize {
@@ -166,28 +190,37 @@ impl VisionConfig {
     /// Names and shapes of the parameters, the connector's to `width` channels among them.
     pub fn shapes(&self, scale_factor: usize, width: usize) -> Vec<(String, Vec<usize>)> {
         let (c, f, p) = (self.hidden_size, self.intermediate_size, self.patch_size);
+        let tower = self.tower();
         let mut list = Vec::new();
         let mut push = |name: String, shape: &[usize]| list.push((name, shape.to_vec()));
-        push(format!("{EMBEDDINGS}.patch_embedding.weight"), &[c, self.num_channels, p, p]);
-        push(format!("{EMBEDDINGS}.patch_embedding.bias"), &[c]);
-        push(format!("{EMBEDDINGS}.position_embedding.weight"), &[self.patches(), c]);
+        push(format!("{tower}.embeddings.patch_embedding.weight"), &[c, self.num_channels, p, p]);
+        push(format!("{tower}.embeddings.patch_embedding.bias"), &[c]);
+        push(format!("{tower}.embeddings.position_embedding.weight"), &[self.patches(), c]);
         for layer in 0..self.num_hidden_layers {
             let maps =
                 ["k_proj", "v_proj", "q_proj", "out_proj"].map(|map| (format!("self_attn.{map}"), c, c));
             for (map, out, into) in
                 maps.into_iter().chain([("mlp.fc1".into(), f, c), ("mlp.fc2".into(), c, f)])
             {
-                push(format!("{LAYERS}.{layer}.{map}.weight"), &[out, into]);
-                push(format!("{LAYERS}.{layer}.{map}.bias"), &[out]);
+                push(format!("{tower}.encoder.layers.{layer}.{map}.weight"), &[out, into]);
+                push(format!("{tower}.encoder.layers.{layer}.{map}.bias"), &[out]);
             }
             for norm in ["layer_norm1", "layer_norm2"] {
-                push(format!("{LAYERS}.{layer}.{norm}.weight"), &[c]);
-                push(format!("{LAYERS}.{layer}.{norm}.bias"), &[c]);
+                push(format!("{tower}.encoder.layers.{layer}.{norm}.weight"), &[c]);
+                push(format!("{tower}.encoder.layers.{layer}.{norm}.bias"), &[c]);
             }
         }
-        push("model.vision_model.post_layernorm.weight".into(), &[c]);
-        push("model.vision_model.post_layernorm.bias".into(), &[c]);
-        push(CONNECTOR.into(), &[width, c * scale_factor * scale_factor]);
+        // LLaVA's files hold this norm, too, though nothing goes through it.
+        push(format!("{tower}.post_layernorm.weight"), &[c]);
+        push(format!("{tower}.post_layernorm.bias"), &[c]);
+        if self.is_siglip() {
+            for (map, into) in MAPS.into_iter().zip([c, width]) {
+                push(format!("{map}.weight"), &[width, into]);
+                push(format!("{map}.bias"), &[width]);
+            }
+        } else {
+            push(CONNECTOR.into(), &[width, c * scale_factor * scale_factor]);
+        }
         list
     }
 
@@ -207,12 +240,13 @@ impl VisionConfig {
         let pixels = graph.input("pixels", Type::f32(&[patches, self.patch_len()]));
         let [places, low, high] =
             ["places", "patch_lo", "patch_hi"].map(|name| graph.input(name, Type::i32(&[patches])));
-        let p = self.patch_size;
+        let (p, tower) = (self.patch_size, self.tower());
+        let embeddings = format!("{tower}.embeddings");
         let weight =
-            graph.param(&format!("{EMBEDDINGS}.patch_embedding.weight"), &[c, self.num_channels, p, p]);
+            graph.param(&format!("{embeddings}.patch_embedding.weight"), &[c, self.num_channels, p, p]);
         let weight = graph.apply1(Reshape { shape: vec![c, self.patch_len()] }, &[weight])?;
-        let bias = graph.param(&format!("{EMBEDDINGS}.patch_embedding.bias"), &[c]);
-        let table = graph.param(&format!("{EMBEDDINGS}.position_embedding.weight"), &[self.patches(), c]);
+        let bias = graph.param(&format!("{embeddings}.patch_embedding.bias"), &[c]);
+        let table = graph.param(&format!("{embeddings}.position_embedding.weight"), &[self.patches(), c]);
         let mut x = graph.apply1(PatchEmbedding, &[pixels, weight, bias, table, places])?;
         let epsilon = self.layer_norm_eps as f32;
         let norm = |graph: &mut Graph, x: Value, name: &str| {
@@ -227,7 +261,7 @@ impl VisionConfig {
             graph.apply1(AddRow, &[y, bias])
         };
         for layer in 0..self.num_hidden_layers {
-            let name = format!("{LAYERS}.{layer}");
+            let name = format!("{tower}.encoder.layers.{layer}");
             let normed = norm(graph, x, &format!("{name}.layer_norm1"))?;
             let [q, k, v] = ["q", "k", "v"].map(|which| format!("{name}.self_attn.{which}_proj"));
             let q = map(graph, normed, &q, [c, c])?;
@@ -240,11 +274,16 @@ impl VisionConfig {
             x = graph.sum(x, out)?;
             let normed = norm(graph, x, &format!("{name}.layer_norm2"))?;
             let hidden = map(graph, normed, &format!("{name}.mlp.fc1"), [f, c])?;
-            let hidden = graph.apply1(Gelu, &[hidden])?;
+            let hidden = graph.apply1(Gelu { exact: false }, &[hidden])?;
             let out = map(graph, hidden, &format!("{name}.mlp.fc2"), [c, f])?;
             x = graph.sum(x, out)?;
         }
-        let x = norm(graph, x, "model.vision_model.post_layernorm")?;
+        if self.is_siglip() {
+            let hidden = map(graph, x, MAPS[0], [width, c])?;
+            let hidden = graph.apply1(Gelu { exact: true }, &[hidden])?;
+            return map(graph, hidden, MAPS[1], [width, width]);
+        }
+        let x = norm(graph, x, &format!("{tower}.post_layernorm"))?;
         let square = scale_factor * scale_factor;
         let joined = graph.apply1(Reshape { shape: vec![patches / square, square * c] }, &[x])?;
         let connector = graph.param(CONNECTOR, &[width, square * c]);
@@ -269,9 +308,10 @@ pub fn upload(
     Ok(())
 }
 
-const EMBEDDINGS: &str = "model.vision_model.embeddings";
-const LAYERS: &str = "model.vision_model.encoder.layers";
+const SIGLIP: &str = "siglip_vision_model";
 const CONNECTOR: &str = "model.connector.modality_projection.proj.weight";
+/// Those of LLaVA.
+const MAPS: [&str; 2] = ["model.multi_modal_projector.linear_1", "model.multi_modal_projector.linear_2"];
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@ use crate::Error;
 use engine::Store;
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Read, Write};
 
@@ -192,8 +193,9 @@ pub fn read(
             )));
         }
         at = end;
+        let today = today(&name);
         let target = stores.iter_mut().find_map(|(prefix, store)| {
-            let inner = name.strip_prefix(*prefix)?;
+            let inner = today.strip_prefix(*prefix)?;
             store.layout().shape(inner).is_some().then_some((inner, store))
         });
         let Some((inner, store)) = target else {
@@ -234,12 +236,26 @@ pub fn read(
             storage.decode(piece, &mut numbers);
             store.write_at(inner, start, &numbers)?;
         }
-        read.insert(name);
+        read.insert(today.into_owned());
     }
     if at != length - 8 - size {
         return Err(wrong(format!("{} bytes follow the last tensor", length - 8 - size - at)));
     }
     Ok((read, unknown))
+}
+
+/// What a tensor is called in `transformers` today: LLaVA's files have the names of before its version 5.
+fn today(name: &str) -> Cow<'_, str> {
+    const OLDER: [(&str, &str); 6] = [
+        ("language_model.model.", "model.language_model."),
+        ("language_model.lm_head.", "lm_head."),
+        ("vision_tower.vision_model.", "model.vision_tower."),
+        ("model.vision_tower.vision_model.", "model.vision_tower."),
+        ("vision_tower.", "model.vision_tower."),
+        ("multi_modal_projector.", "model.multi_modal_projector."),
+    ];
+    let known = OLDER.iter().find_map(|(old, new)| Some(format!("{new}{}", name.strip_prefix(old)?)));
+    known.map_or(Cow::Borrowed(name), Cow::Owned)
 }
 
 /// A file of a model's folder, with its length.

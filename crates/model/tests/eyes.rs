@@ -9,7 +9,8 @@ use model::vision::VisionConfig;
 use model::{Config, TrainGraph};
 use std::sync::Arc;
 
-const SCALE: usize = 2;
+/// Both layouts, with the side of a token's square of patches.
+const LAYOUTS: [(&str, usize); 2] = [("idefics3", 2), ("llava", 1)];
 const WIDTH: usize = 20;
 const TILES: usize = 3;
 
@@ -22,8 +23,8 @@ struct Seen {
 }
 
 impl Seen {
-    fn new(tiles: &[f32], config: &VisionConfig) -> Seen {
-        let (size, patch, order) = (config.image_size, config.patch_size, config.order(SCALE));
+    fn new(tiles: &[f32], config: &VisionConfig, scale: usize) -> Seen {
+        let (size, patch, order) = (config.image_size, config.patch_size, config.order(scale));
         let mut seen = Seen { pixels: vec![], places: vec![], low: vec![], high: vec![] };
         for (tile, pixels) in tiles.chunks(3 * size * size).enumerate() {
             for &place in &order {
@@ -50,23 +51,34 @@ impl Seen {
 
 #[test]
 fn what_the_decoder_sees_and_every_gradient_agree() {
-    let (whole, params, golden) = golden("idefics3");
-    let eyes = whole.eyes.unwrap();
-    assert_eq!((eyes.scale_factor, whole.hidden_size, eyes.tokens()), (SCALE, WIDTH, 9));
-    let config = eyes.vision;
-    let shapes = config.shapes(SCALE, WIDTH);
+    for (layout, scale) in LAYOUTS {
+        rows_and_gradients(layout, scale);
+    }
+}
 
-    let count = TILES * config.patches();
+fn rows_and_gradients(layout: &str, scale: usize) {
+    let (whole, params, golden) = golden(layout);
+    let eyes = whole.eyes.unwrap();
+    let tokens = 36 / (scale * scale);
+    assert_eq!((eyes.scale_factor, whole.hidden_size, eyes.tokens()), (scale, WIDTH, tokens));
+    let count = TILES * tokens;
+    let config = eyes.vision;
+    let mut shapes = config.shapes(scale, WIDTH);
+    // Nothing goes through the last norm of LLaVA's tower.
+    let known: Vec<String> = golden.names("grad.");
+    shapes.retain(|(name, _)| known.contains(name));
+    assert_eq!(shapes.len(), config.shapes(scale, WIDTH).len() - if layout == "llava" { 2 } else { 0 });
+
     let mut graph = Graph::new();
-    let rows = config.encode(&mut graph, count, SCALE, WIDTH).unwrap();
-    assert_eq!(graph.ty(rows).shape, [27, WIDTH]);
-    let cotangent = graph.input("cotangent", Type::f32(&[27, WIDTH]));
+    let rows = config.encode(&mut graph, TILES * config.patches(), scale, WIDTH).unwrap();
+    assert_eq!(graph.ty(rows).shape, [count, WIDTH]);
+    let cotangent = graph.input("cotangent", Type::f32(&[count, WIDTH]));
     let values: Vec<_> = shapes.iter().map(|(name, shape)| graph.param(name, shape)).collect();
     let gradients = gradient(&mut graph, &[(rows, cotangent)], &values).unwrap();
     let mut outputs = vec![Output::Keep(rows)];
     outputs.extend(gradients.iter().map(|value| Output::Keep(*value)));
 
-    let (seen, cotangent) = (Seen::new(&golden.floats("pixels"), &config), golden.floats("cotangent"));
+    let (seen, cotangent) = (Seen::new(&golden.floats("pixels"), &config, scale), golden.floats("cotangent"));
     let none = Arc::new(Layout::default());
     for isa in Isa::available() {
         let mut executable = device(isa, 2).compile(&graph, &outputs, params.layout(), &none).unwrap();
@@ -78,13 +90,13 @@ fn what_the_decoder_sees_and_every_gradient_agree() {
             executable.download(value, &mut numbers).unwrap();
             numbers
         };
-        let off = error(&download(rows, 27 * WIDTH), &golden.floats("rows"));
-        assert!(off < 1e-6, "{isa}: {off}");
+        let off = error(&download(rows, count * WIDTH), &golden.floats("rows"));
+        assert!(off < 1e-6, "{layout}, {isa}: {off}");
         for ((name, shape), value) in shapes.iter().zip(&gradients) {
             let got = download(*value, shape.iter().product());
             let off = error(&got, &golden.floats(&format!("grad.{name}")));
             // What softmax does not see has a gradient of nothing but rounding.
-            assert!(off < 1e-5 || name.ends_with("k_proj.bias"), "{isa}, {name}: {off}");
+            assert!(off < 1e-5 || name.ends_with("k_proj.bias"), "{layout}, {isa}, {name}: {off}");
         }
     }
 }
@@ -92,13 +104,19 @@ fn what_the_decoder_sees_and_every_gradient_agree() {
 /// Pictures stand where their tokens stand, and what is learnt from the text reaches the pixels.
 #[test]
 fn a_text_with_pictures_has_the_log_probabilities_and_gradients_of_the_reference() {
-    let (config, params, golden) = golden("idefics3");
+    for (layout, scale) in LAYOUTS {
+        text_with_pictures(layout, scale);
+    }
+}
+
+fn text_with_pictures(which: &str, scale: usize) {
+    let (config, params, golden) = golden(which);
     let eyes = config.eyes.clone().unwrap();
     let ids = golden.integers("ids");
     let batch = Batch::new(&[&ids]);
     let rows: Vec<i32> =
         (0..ids.len() as i32).filter(|&at| ids[at as usize] == eyes.image_token_id as i32).collect();
-    let seen = Seen::new(&golden.floats("pixels"), &eyes.vision);
+    let seen = Seen::new(&golden.floats("pixels"), &eyes.vision, scale);
     for (isa, remember) in Isa::available().into_iter().flat_map(|isa| [(isa, true), (isa, false)]) {
         let graph = TrainGraph::seeing(&config, 1, ids.len(), TILES, 0.0, remember).unwrap();
         let layout = params.layout();
@@ -115,33 +133,55 @@ fn a_text_with_pictures_has_the_log_probabilities_and_gradients_of_the_reference
         executable.download(graph.logp, &mut logp).unwrap();
         let expected = golden.floats("logp");
         let apart = apart(&logp[..expected.len()], &expected);
-        assert!(apart < 5e-5, "{isa}: {apart}");
+        assert!(apart < 5e-5, "{which}, {isa}: {apart}");
         for name in golden.names("loss.") {
             let off = error(&grads.get(&name).unwrap(), &golden.floats(&format!("loss.{name}")));
-            assert!(off < 2e-5, "{isa}, {name}: {off}");
+            assert!(off < 2e-5, "{which}, {isa}, {name}: {off}");
         }
     }
 }
 
 #[test]
 fn the_configuration_goes_both_ways_and_what_it_cannot_be_is_refused_by_name() {
-    let (config, ..) = golden("idefics3");
+    refusals(
+        "idefics3",
+        "Idefics3ForConditionalGeneration",
+        &[
+            ("/image_token_id", 40.into(), "image_token_id"),
+            ("/scale_factor", 4.into(), "image_size"),
+            ("/model_type", "llava".into(), "vision_feature"),
+            ("/model_type", "mllama".into(), "model_type"),
+            ("/text_config", 3.into(), "text_config"),
+            ("/text_config/model_type", "gpt2".into(), "gpt2"),
+            ("/vision_config/hidden_act", "gelu".into(), "hidden_act"),
+            ("/vision_config/hidden_size", 0.into(), "hidden_size"),
+        ],
+    );
+    refusals(
+        "llava",
+        "LlavaForConditionalGeneration",
+        &[
+            ("/image_token_index", 40.into(), "image_token_id"),
+            ("/projector_hidden_act", "relu".into(), "projector_hidden_act"),
+            ("/multimodal_projector_bias", false.into(), "multimodal_projector_bias"),
+            ("/vision_feature_select_strategy", "default".into(), "vision_feature_select_strategy"),
+            ("/vision_feature_layer", (-2).into(), "vision_feature_layer"),
+            ("/vision_config/model_type", "clip_vision_model".into(), "siglip_vision_model"),
+            ("/vision_config/vision_use_head", true.into(), "vision_use_head"),
+        ],
+    );
+}
+
+fn refusals(layout: &str, architecture: &str, cases: &[(&str, serde_json::Value, &str)]) {
+    let (config, ..) = golden(layout);
     assert_eq!(Config::from_json(&config.to_json()).unwrap(), config);
     let good: serde_json::Value = serde_json::from_slice(&config.to_json()).unwrap();
-    assert_eq!(good["architectures"][0], "Idefics3ForConditionalGeneration");
-    for (place, value, named) in [
-        ("/image_token_id", 40.into(), "image_token_id"),
-        ("/scale_factor", 4.into(), "image_size"),
-        ("/model_type", "llava".into(), "model_type"),
-        ("/text_config", 3.into(), "text_config"),
-        ("/text_config/model_type", "gpt2".into(), "gpt2"),
-        ("/vision_config/hidden_act", "gelu".into(), "hidden_act"),
-        ("/vision_config/hidden_size", 0.into(), "hidden_size"),
-    ] {
+    assert_eq!(good["architectures"][0], architecture);
+    for (place, value, named) in cases {
         let mut bad = good.clone();
-        *bad.pointer_mut(place).unwrap() = value;
+        *bad.pointer_mut(place).unwrap() = value.clone();
         let bytes = bad.to_string();
         let text = Config::from_json(bytes.as_bytes()).unwrap_err().to_string();
-        assert!(text.contains(named), "{place}: {text}");
+        assert!(text.contains(named), "{layout}, {place}: {text}");
     }
 }

@@ -119,7 +119,7 @@ fn a_gguf_file_of_llama_cpp_is_the_model_it_was_made_from() {
     assert_eq!((read.rms_norm_eps, read.rope_theta), (config.rms_norm_eps, config.rope_theta));
     assert_eq!((read.eos_token_id, read.max_position_embeddings), (Some(2), config.max_position_embeddings));
     let mut store = common::store(&config);
-    file.fill(&mut store).unwrap();
+    file.fill(&config, &mut store).unwrap();
     for (name, _) in config.shapes() {
         assert_eq!(store.get(&name).unwrap(), params.get(&name).unwrap(), "{name}");
     }

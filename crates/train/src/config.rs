@@ -418,6 +418,13 @@ impl TrainConfig {
                 &format!("it must divide rows = {}", self.rows),
             );
         }
+        if let Some(eyes) = self.model.eyes.as_ref().filter(|eyes| eyes.is_llava()) {
+            return refuse(
+                "model.eyes.layout",
+                eyes.layout.clone(),
+                "it is read and written, but not trained",
+            );
+        }
         if (self.tiles > 0) != self.model.eyes.is_some() || self.tiles > 1 << 16 {
             let reason = "a model with eyes has room for 1 to 65536 tiles in a row, another for none";
             return refuse("tiles", self.tiles.to_string(), reason);

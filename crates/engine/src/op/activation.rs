@@ -63,9 +63,12 @@ impl Operation for SwiGluGrad {
     }
 }
 
-/// `x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
-#[derive(Debug)]
-pub struct Gelu;
+/// `x · Φ(x)`, or its tanh form `x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
+#[derive(Clone, Copy, Debug)]
+pub struct Gelu {
+    /// Whether it is the function itself.
+    pub exact: bool,
+}
 
 impl Operation for Gelu {
     fn name(&self) -> &'static str {
@@ -79,18 +82,25 @@ impl Operation for Gelu {
 
     fn gradient(&self, b: &mut Backward<'_>) -> Result<(), Error> {
         let Some(dy) = b.cotangent(0) else { return Ok(()) };
-        let dx = b.apply(GeluGrad, &[b.input(0), dy])?[0];
+        let dx = b.apply(GeluGrad(*self), &[b.input(0), dy])?[0];
         b.add(0, dx)
     }
 
     fn run(&self, cpu: &Cpu, _call: Call<'_>, views: &mut Views<'_>) {
         let x = views.r(0);
         let [y, _] = views.writes();
-        activation::gelu(cpu, x, y);
+        match self.exact {
+            true => activation::gelu_exact(cpu, x, y),
+            false => activation::gelu(cpu, x, y),
+        }
     }
 
     fn reference(&self, inputs: &[Tensor]) -> Option<Vec<Tensor>> {
         let mut y = inputs[0].clone();
+        if self.exact {
+            y.data.iter_mut().for_each(|x| *x = activation::reference::gelu_exact(*x));
+            return Some(vec![y]);
+        }
         let slope = (2.0 / std::f64::consts::PI).sqrt();
         y.data.iter_mut().for_each(|x| *x = *x / 2.0 * (1.0 + (slope * (*x + 0.044715 * x.powi(3))).tanh()));
         Some(vec![y])
@@ -98,7 +108,7 @@ impl Operation for Gelu {
 }
 
 #[derive(Debug)]
-struct GeluGrad;
+struct GeluGrad(Gelu);
 
 impl Operation for GeluGrad {
     fn name(&self) -> &'static str {
@@ -112,6 +122,9 @@ impl Operation for GeluGrad {
     fn run(&self, cpu: &Cpu, _call: Call<'_>, views: &mut Views<'_>) {
         let (x, dy) = (views.r(0), views.r(1));
         let [dx, _] = views.writes();
-        activation::gelu_grad(cpu, x, dy, dx);
+        match self.0.exact {
+            true => activation::gelu_exact_grad(cpu, x, dy, dx),
+            false => activation::gelu_grad(cpu, x, dy, dx),
+        }
     }
 }

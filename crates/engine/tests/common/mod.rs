@@ -202,7 +202,11 @@ pub(crate) fn cases() -> Vec<Case> {
     });
     case("gelu", &|c| {
         let x = c.param("x", &[77]);
-        c.graph.apply1(Gelu, &[x]).unwrap()
+        c.graph.apply1(Gelu { exact: false }, &[x]).unwrap()
+    });
+    case("exact gelu", &|c| {
+        let x = c.param("x", &[77]);
+        c.graph.apply1(Gelu { exact: true }, &[x]).unwrap()
     });
     case("scale", &|c| {
         let x = c.param("x", &[19]);

@@ -1,9 +1,10 @@
 //! `export`: a model for other programs.
 
 use crate::arguments::Common;
-use crate::checkpoint::Model;
+use crate::checkpoint::{Model, eyes_beside};
 use crate::{Failure, output};
 use anyhow::{Context, anyhow};
+use data::picture::{Filter, Preparation};
 use data::{Special, Tokenizer};
 use model::{Config, gguf, weights};
 use std::fs::{self, File};
@@ -14,12 +15,13 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   foretell export runs/first --to gguf --out first.gguf
+  foretell export runs/eyes --to gguf --out eyes.gguf       # and eyes-mmproj.gguf
   foretell export runs/first --to safetensors --dtype bf16 --out first-hf")]
 pub struct Options {
     /// A run, a checkpoint, a Hugging Face folder, or a .gguf file
     #[arg(value_parser = crate::arguments::path())]
     pub model: PathBuf,
-    /// What to write: one file for llama.cpp, or a Hugging Face folder
+    /// What to write: a file for llama.cpp, with the eyes of a model that has some beside it, or a Hugging Face folder
     #[arg(long)]
     pub to: Format,
     /// What numbers are stored as
@@ -65,12 +67,11 @@ impl DType {
 
 /// Writes the model.
 pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
-    if options.out.exists() && !options.force {
-        return Err(
-            anyhow!("{} exists already; choose another or pass --force", options.out.display()).into()
-        );
+    let targets = targets(options);
+    if let Some(there) = targets.iter().find(|target| target.exists()).filter(|_| !options.force) {
+        return Err(anyhow!("{} exists already; choose another or pass --force", there.display()).into());
     }
-    replaceable(options)?;
+    targets.iter().try_for_each(|target| replaceable(target, options.to))?;
     let model = Model::open(&options.model)?;
     let storage = options.dtype.storage();
     let kept = |shape: &[usize]| match options.to {
@@ -79,42 +80,72 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         _ => storage,
     };
     weights::check(&model.params, &kept).with_context(|| model.path.display().to_string())?;
-    let beside = beside(&options.out);
-    if beside.exists() {
-        let path = beside.display();
+    let parts: Vec<PathBuf> = targets.iter().map(|target| beside(target)).collect();
+    if let Some(part) = parts.iter().find(|part| part.exists()) {
+        let path = part.display();
         return Err(anyhow!("{path} is in the way, perhaps of an export that was killed; remove it").into());
     }
     let fresh = missing_parents(&options.out);
-    let placed = make(&fresh).and_then(|()| match options.to {
-        Format::Gguf => write_gguf(&model, storage, &beside),
-        Format::Safetensors => write_folder(&model, storage, &beside),
+    let written = make(&fresh).and_then(|()| match (options.to, parts.as_slice()) {
+        (Format::Gguf, [text, eyes]) => write_gguf(&model, storage, text, eyes),
+        (_, parts) => parts.iter().try_for_each(|folder| write_folder(&model, storage, folder)),
     });
-    let placed = placed.and_then(|()| {
-        let named = || format!("cannot write {}", options.out.display());
-        if options.force && options.out.is_dir() {
-            fs::remove_dir_all(&options.out).with_context(named)?;
-        }
-        Ok(fs::rename(&beside, &options.out).with_context(named)?)
-    });
+    let placed = written.and_then(|()| place(&targets, &parts));
     if placed.is_err() {
         // Nothing half-written stays.
-        let _ = if beside.is_dir() { fs::remove_dir_all(&beside) } else { fs::remove_file(&beside) };
+        parts.iter().for_each(|part| drop(remove(part)));
         for parent in fresh {
             let _ = fs::remove_dir(parent);
         }
     }
     placed?;
-    let bytes = size(&options.out);
+    let bytes: u64 = targets.iter().map(|target| size(target)).sum();
     let summary =
         serde_json::json!({"out": options.out, "bytes": bytes, "parameters": model.config.parameters()});
     Ok(output::either(common, &summary, || {
+        let names: Vec<String> = targets
+            .iter()
+            .filter(|target| target.exists())
+            .map(|target| target.display().to_string())
+            .collect();
         format!(
             "{}: {} parameters, {:.1} MB\n",
-            options.out.display(),
+            names.join(", "),
             model.config.parameters(),
             bytes as f64 / 1e6
         )
     })?)
+}
+
+/// What is written, or replaced by nothing: of GGUF the text and the eyes that would lie beside it.
+fn targets(options: &Options) -> Vec<PathBuf> {
+    match options.to {
+        Format::Gguf => vec![options.out.clone(), eyes_beside(&options.out)],
+        Format::Safetensors => vec![options.out.clone()],
+    }
+}
+
+/// Gives what was written its names, in the place of all that was there. The first comes last, for a reader looks for it: where
+/// there are several, a kill on the way leaves no model, and never the text of one with the eyes of another.
+fn place(targets: &[PathBuf], parts: &[PathBuf]) -> Result<(), Failure> {
+    let named = |target: &Path| format!("cannot write {}", target.display());
+    let several = targets.iter().zip(parts).skip(1).any(|(target, part)| target.exists() || part.exists());
+    for target in targets.iter().filter(|target| target.is_dir() || several && target.exists()) {
+        remove(target).with_context(|| named(target))?;
+    }
+    let mut placed: Vec<&Path> = Vec::new();
+    for (target, part) in targets.iter().zip(parts).rev().filter(|(_, part)| part.exists()) {
+        if let Err(error) = fs::rename(part, target) {
+            placed.iter().for_each(|path| drop(remove(path)));
+            return Err(anyhow::Error::from(error).context(named(target)).into());
+        }
+        placed.push(target);
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }
 
 /// What an exported folder holds, besides the weights.
@@ -135,12 +166,11 @@ const CARD: &str = "README.md";
 
 /// Refuses to replace what `export` would not have written: a file that is no GGUF, a folder with anything else
 /// in it than an exported one (a checkpoint has more), a run, a device.
-fn replaceable(options: &Options) -> Result<(), Failure> {
-    let out = &options.out;
+fn replaceable(out: &Path, format: Format) -> Result<(), Failure> {
     let Ok(found) = fs::metadata(out) else { return Ok(()) };
     let refused =
         |what: &str| Err(anyhow!("{} {what}, so it is not replaced; choose another", out.display()).into());
-    match options.to {
+    match format {
         Format::Gguf if !found.is_file() => refused("is no file"),
         Format::Gguf => {
             let mut magic = Vec::new();
@@ -206,12 +236,38 @@ fn close(path: &Path, mut out: BufWriter<File>) -> Result<(), Failure> {
     Ok(closed.with_context(|| format!("cannot write {}", path.display()))?)
 }
 
-fn write_gguf(model: &Model, storage: weights::Storage, path: &Path) -> Result<(), Failure> {
+fn write_gguf(model: &Model, storage: weights::Storage, text: &Path, eyes: &Path) -> Result<(), Failure> {
     let words = vocabulary(model.tokenizer()?)?;
-    let mut out = create(path)?;
+    let sight = if model.config.eyes.is_some() { Some(sight(model)?) } else { None };
+    let named = |path: &Path| format!("cannot write {}", path.display());
+    let mut out = create(text)?;
     gguf::write(&mut out, &model.config, &model.params, &words, storage.into())
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    close(path, out)
+        .with_context(|| named(text))?;
+    close(text, out)?;
+    let Some(sight) = sight else { return Ok(()) };
+    let mut out = create(eyes)?;
+    gguf::write_eyes(&mut out, &model.config, &model.params, &sight, storage.into())
+        .with_context(|| named(eyes))?;
+    close(eyes, out)
+}
+
+/// How a model's pictures are prepared, in GGUF's terms. What they have no words for is refused.
+fn sight(model: &Model) -> Result<gguf::Sight, Failure> {
+    let refused = |what: &str| Err(anyhow!("{}: {what}; write safetensors", model.path.display()).into());
+    let Some(look) = model.look()? else {
+        return refused("no preprocessor_config.json says how its pictures are prepared, and GGUF has to");
+    };
+    if look.seeing.bare {
+        return refused("GGUF is written of the eyes of Idefics3's layout, not of LLaVA's");
+    }
+    let Preparation { longest_edge, split, filter, mean, deviation, .. } = look.seeing.preparation;
+    if !split || filter != Filter::Lanczos {
+        return refused(
+            "GGUF cannot say that its pictures are not cut into tiles (do_image_splitting) or not scaled with \
+             Lanczos's filter (resample)",
+        );
+    }
+    Ok(gguf::Sight { mean, deviation, longest_edge })
 }
 
 /// A tokenizer in GGUF's terms. What llama.cpp cannot split as we do is refused.

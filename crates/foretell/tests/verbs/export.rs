@@ -2,6 +2,7 @@
 
 use crate::common::{World, checkpoints, copy, ok, refused, words, world};
 use std::fs;
+use std::path::Path;
 
 #[test]
 fn every_type_of_number_is_written_and_read_again() {
@@ -198,4 +199,21 @@ fn bad_input_is_refused() {
     // Folders above what is written are made.
     ok(words("export {run} --to gguf --out {missing}/below", &places));
     ok(words("export {run} --to safetensors --out {nothing}/deep/below", &places));
+}
+
+#[test]
+fn a_llava_folder_is_read_and_written_back() {
+    let llava = Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/golden/llava");
+    let folder = tempfile::tempdir().unwrap();
+    let [back, gguf] = ["back", "a.gguf"].map(|name| folder.path().join(name));
+    let places = [("llava", llava.as_path()), ("back", &back), ("gguf", &gguf)];
+    ok(words("export {llava} --to safetensors --out {back}", &places));
+    let config: serde_json::Value =
+        serde_json::from_slice(&fs::read(back.join("config.json")).unwrap()).unwrap();
+    assert_eq!((&config["model_type"], &config["image_token_index"]), (&"llava".into(), &39.into()));
+    let score = |model: &str| {
+        ok(words(&format!("score {{{model}}} --tokens 1,2,3,4,5,6,7 --json"), &places)).summary()
+    };
+    assert_eq!(score("llava"), score("back"));
+    refused(folder.path(), &places, &[("export {llava} --to gguf --out {gguf}", "tokenizer")]);
 }

@@ -17,7 +17,8 @@ impl Eyes {
     }
 
     fn run(&self, line: &str) -> crate::common::Ended {
-        let names = ["world", "data", "one", "two", "out", "page"].map(|name| (name, self.at(name)));
+        let names = ["world", "data", "one", "two", "out", "page", "pair", "back", "straight"];
+        let names = names.map(|name| (name, self.at(name)));
         let places: Vec<(&str, &Path)> = names.iter().map(|(name, path)| (*name, path.as_path())).collect();
         ok(words(line, &places))
     }
@@ -91,8 +92,7 @@ fn a_run_that_sees_has_the_same_bits_on_any_number_of_threads() {
 #[test]
 fn samples_show_pictures_and_what_is_none_is_named() {
     let eyes = eyes();
-    let picture = eyes.at("world/pictures-7/scene-1/000000-0.png");
-    let picture = if picture.exists() { picture } else { picture.with_extension("jpg") };
+    let picture = picture(eyes);
     let line = format!(
         "sample {{one}} --image {} --prompt What? --temperature 0 --tokens 8 --logprobs 1 --json",
         picture.display()
@@ -146,7 +146,60 @@ fn what_is_exported_says_how_pictures_are_prepared() {
     assert_eq!(read("preprocessor_config.json")["max_image_size"]["longest_edge"], 64);
     assert_eq!(read("processor_config.json")["image_seq_len"], 16);
     assert_eq!(read("config.json")["model_type"], "idefics3");
-    let gguf = [("run", eyes.at("one")), ("gguf", eyes.at("one/a.gguf"))];
-    let places: Vec<(&str, &Path)> = gguf.iter().map(|(name, path)| (*name, path.as_path())).collect();
-    refused(&eyes.at("one"), &places, &[("export {run} --to gguf --out {gguf}", "eyes")]);
+}
+
+/// One that the world drew.
+fn picture(eyes: &Eyes) -> PathBuf {
+    let picture = eyes.at("world/pictures-7/scene-1/000000-0.png");
+    if picture.exists() { picture } else { picture.with_extension("jpg") }
+}
+
+#[test]
+fn a_pair_of_gguf_files_is_the_model_that_it_was_made_from() {
+    let eyes = eyes();
+    eyes.run("export {one} --to gguf --out {pair}");
+    let sample = |model: &str| {
+        let image = picture(eyes);
+        let shown =
+            format!("--image {} --prompt What? --temperature 0 --tokens 8 --logprobs 1", image.display());
+        eyes.run(&format!("sample {{{model}}} {shown} --json")).summary()
+    };
+    assert_eq!(sample("pair"), sample("one"));
+    eyes.run("export {pair} --to safetensors --out {back}");
+    eyes.run("export {one} --to safetensors --out {straight}");
+    for name in ["model.safetensors", "preprocessor_config.json", "processor_config.json"] {
+        let [back, straight] =
+            ["back", "straight"].map(|folder| fs::read(eyes.at(folder).join(name)).unwrap());
+        assert!(back == straight, "{name}");
+    }
+
+    // Eyes that lie there already are not written over unasked, even where their text is gone.
+    let beside = eyes.at("pair-mmproj");
+    fs::remove_file(eyes.at("pair")).unwrap();
+    let settings = eyes.at("back/preprocessor_config.json");
+    let whole = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, whole.replace("\"do_image_splitting\": true", "\"do_image_splitting\": false"))
+        .unwrap();
+    let out = eyes.at("other.gguf");
+    let places =
+        [("one", eyes.at("one")), ("pair", eyes.at("pair")), ("back", eyes.at("back")), ("out", out)];
+    let places: Vec<(&str, &Path)> = places.iter().map(|(name, path)| (*name, path.as_path())).collect();
+    let table = [
+        ("export {one} --to gguf --out {pair}", "pair-mmproj exists already"),
+        ("export {back} --to gguf --out {out}", "do_image_splitting"),
+    ];
+    refused(&eyes.at("back"), &places, &table);
+    assert!(!eyes.at("other.gguf").exists() && !eyes.at("other-mmproj.gguf").exists());
+    eyes.run("export {one} --to gguf --out {pair} --force");
+
+    let [text, whole] = [eyes.at("pair"), beside.clone()].map(|path| fs::read(path).unwrap());
+    let broken = |bytes: &[u8], said: &str| {
+        fs::write(&beside, bytes).unwrap();
+        refused(&eyes.at("back"), &places, &[("sample {pair} --tokens 3", said)]);
+    };
+    broken(&whole[..whole.len() / 2], "pair-mmproj");
+    broken(&text, "general.architecture");
+    fs::remove_file(&beside).unwrap();
+    fs::write(eyes.at("pair"), whole).unwrap();
+    refused(&eyes.at("back"), &places, &[("sample {pair} --tokens 3", "eyes")]);
 }

@@ -1,15 +1,18 @@
-//! GGUF, the one-file format of llama.cpp: text models in and out.
+//! GGUF, the one-file format of llama.cpp: models in and out, their eyes as a second file.
 //!
 //! A file is a header, metadata (typed keys and values), a table of tensors and their data, all
 //! little-endian (github.com/ggml-org/ggml, docs/gguf.md, version 3). [`Gguf`] reads it from bytes that
-//! are never trusted; [`write()`] makes one. The two layouts are `qwen3` and `llama`. They differ in the
+//! are never trusted; [`write()`] makes one. The two layouts of text are `qwen3` and `llama`. They differ in the
 //! norms of queries and keys, and in the rotary pairs: llama.cpp turns neighbouring channels of a `llama`
 //! model, where Hugging Face turns channel `i` with `i + D/2`, so the rows of its query and key maps are
-//! interleaved on the way out and back.
+//! interleaved on the way out and back. [`write_eyes`] makes the second file: architecture `clip`, projector
+//! `idefics3`, which llama.cpp calls a model's `mmproj`.
 
+mod eyes;
 mod read;
 mod write;
 
+pub use eyes::{Sight, write_eyes};
 pub use read::{Array, Gguf, Tensor, Value};
 pub use write::write;
 
@@ -175,6 +178,42 @@ fn refused(place: &str, reason: impl std::fmt::Display) -> Error {
     Error::Weights { file: "GGUF".into(), reason: format!("{place}: {reason}") }
 }
 
+/// A parameter in a file.
+struct Place {
+    /// Its name in the store.
+    parameter: String,
+    /// llama.cpp's.
+    name: String,
+    shape: Vec<usize>,
+    /// Head size, where llama.cpp interleaves the rows within each head.
+    turned: Option<usize>,
+    /// Whether it is kept as 32-bit floats, whatever the matrices are.
+    whole: bool,
+}
+
+impl Place {
+    fn kind(&self, matrices: Kind) -> Kind {
+        if self.whole { Kind::F32 } else { matrices }
+    }
+}
+
+/// The decoder's parameters.
+fn decoder(config: &Config) -> Result<Vec<Place>, Error> {
+    let alone = Config { eyes: None, ..config.clone() };
+    let place = |(parameter, shape): (String, Vec<usize>)| {
+        let name = tensor_name(&parameter).ok_or_else(|| refused(&parameter, "it has no name in GGUF"))?;
+        let turned = [".attn_q.", ".attn_k."].iter().any(|part| name.contains(part));
+        Ok(Place {
+            parameter: config.name(&parameter),
+            name,
+            turned: (config.model_type == "llama" && turned).then_some(config.head_dim),
+            whole: shape.len() == 1,
+            shape,
+        })
+    };
+    alone.shapes().into_iter().map(place).collect()
+}
+
 /// llama.cpp's name of a parameter; `None` for names that are not ours.
 fn tensor_name(parameter: &str) -> Option<String> {
     let whole = match parameter {
@@ -202,13 +241,6 @@ fn tensor_name(parameter: &str) -> Option<String> {
         _ => return None,
     };
     Some(format!("blk.{layer}.{part}.weight"))
-}
-
-/// Head size, for parameters whose rows llama.cpp interleaves within each head.
-fn interleaved(config: &Config, parameter: &str) -> Option<usize> {
-    let turned =
-        parameter.ends_with("self_attn.q_proj.weight") || parameter.ends_with("self_attn.k_proj.weight");
-    (config.model_type == "llama" && turned).then_some(config.head_dim)
 }
 
 /// The row of Hugging Face's order that stands at `row` of llama.cpp's.

@@ -4,9 +4,7 @@
 //! entry of a table costs the file some bytes, arrays stay where they are until they are asked for, and
 //! a tensor's range is known to lie within the file before its numbers are decoded.
 
-use super::{
-    ALIGNMENT, Kind, MAGIC, VERSION, Vocabulary, interleave, interleaved, refused, tag, tensor_name,
-};
+use super::{ALIGNMENT, Kind, MAGIC, VERSION, Vocabulary, decoder, eyes, interleave, refused, tag};
 use crate::{Config, Error, Sizes};
 use engine::Store;
 use std::collections::{BTreeMap, BTreeSet};
@@ -231,7 +229,7 @@ impl<'a> Gguf<'a> {
         &self.tensors
     }
 
-    fn optional(&self, key: &str) -> Result<Option<usize>, Error> {
+    pub(super) fn optional(&self, key: &str) -> Result<Option<usize>, Error> {
         match self.metadata.get(key) {
             None => Ok(None),
             Some(Value::Integer(value)) => {
@@ -241,7 +239,7 @@ impl<'a> Gguf<'a> {
         }
     }
 
-    fn required(&self, key: &str) -> Result<usize, Error> {
+    pub(super) fn required(&self, key: &str) -> Result<usize, Error> {
         self.optional(key)?.ok_or_else(|| refused(key, "the key is missing"))
     }
 
@@ -250,7 +248,7 @@ impl<'a> Gguf<'a> {
         id.map(|id| u32::try_from(id).map_err(|_| refused(key, format!("{id} is no token")))).transpose()
     }
 
-    fn float(&self, key: &str) -> Result<Option<f64>, Error> {
+    pub(super) fn float(&self, key: &str) -> Result<Option<f64>, Error> {
         match self.metadata.get(key) {
             None => Ok(None),
             Some(Value::Float(value)) => Ok(Some(*value)),
@@ -269,7 +267,7 @@ impl<'a> Gguf<'a> {
         }
     }
 
-    fn array(&self, key: &str) -> Result<Option<Array<'a>>, Error> {
+    pub(super) fn array(&self, key: &str) -> Result<Option<Array<'a>>, Error> {
         match self.metadata.get(key) {
             None => Ok(None),
             Some(Value::Array(array)) => Ok(Some(*array)),
@@ -292,6 +290,10 @@ impl<'a> Gguf<'a> {
     /// supported here is refused by key.
     pub fn config(&self) -> Result<Config, Error> {
         let arch = self.text("general.architecture")?.unwrap_or_default();
+        if arch == eyes::ARCHITECTURE {
+            let reason = "these are a model's eyes; name the model's text, beside which they lie";
+            return Err(refused("general.architecture", reason));
+        }
         if !["qwen3", "llama"].contains(&arch) {
             let reason = format!("'{arch}' is not supported, only qwen3 and llama");
             return Err(refused("general.architecture", reason));
@@ -387,30 +389,32 @@ impl<'a> Gguf<'a> {
         Ok(Vocabulary { tokens, merges, pre, kinds, bos, eos, add_bos })
     }
 
-    /// Reads all parameters into a store that has those of [`Gguf::config`] and no others.
+    /// Reads its part of a model's parameters into a store that has those of `config`: the decoder's, or the eyes'.
     ///
     /// # Errors
     /// Tensors that are missing, of another shape, or that this architecture has no place for.
-    pub fn fill(&self, store: &mut Store) -> Result<(), Error> {
-        let config = self.config()?;
+    pub fn fill(&self, config: &Config, store: &mut Store) -> Result<(), Error> {
         let shapes = config.shapes();
         let known: BTreeSet<&str> = shapes.iter().map(|(name, _)| name.as_str()).collect();
         if let Some(name) = store.layout().names().find(|name| !known.contains(name)) {
             return Err(refused(name, "the file has no such parameter"));
         }
+        let places = match self.text("general.architecture")? {
+            Some(eyes::ARCHITECTURE) => eyes::encoder(config)?,
+            _ => decoder(config)?,
+        };
         let mut used = BTreeSet::new();
         let (mut numbers, mut turned) = (Vec::new(), Vec::new());
-        for (parameter, shape) in &shapes {
-            let name = tensor_name(parameter).unwrap_or_default();
-            let tensor = self.tensors.get(name.as_str());
-            let tensor = tensor.ok_or_else(|| refused(&name, "the tensor is missing"))?;
+        for place in &places {
+            let (name, shape) = (place.name.as_str(), &place.shape);
+            let tensor = self.tensors.get(name).ok_or_else(|| refused(name, "the tensor is missing"))?;
             if tensor.shape != *shape {
-                return Err(refused(&name, format!("its shape is {:?}, {shape:?} is needed", tensor.shape)));
+                return Err(refused(name, format!("its shape is {:?}, {shape:?} is needed", tensor.shape)));
             }
             let bytes = self.bytes.get(tensor.range.clone()).unwrap_or_default();
             numbers.clear();
             tensor.kind.decode(bytes, &mut numbers);
-            if let Some(head_dim) = interleaved(&config, parameter) {
+            if let Some(head_dim) = place.turned {
                 let columns = shape[1];
                 turned.resize(numbers.len(), 0.0);
                 for (row, from) in numbers.chunks_exact(columns).enumerate() {
@@ -419,7 +423,7 @@ impl<'a> Gguf<'a> {
                 }
                 std::mem::swap(&mut numbers, &mut turned);
             }
-            store.write(parameter, &numbers)?;
+            store.write(&place.parameter, &numbers)?;
             used.insert(name);
         }
         match self.tensors.keys().find(|name| !used.contains(**name)) {

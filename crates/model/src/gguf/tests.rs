@@ -1,8 +1,9 @@
 //! Round trips, what is refused, and bytes that were tampered with.
 
 use super::*;
-use crate::Sizes;
 use crate::parametrisation::{Choice, initialise, table};
+use crate::vision::VisionConfig;
+use crate::{Eyes, Sizes};
 use engine::{Layout, Store};
 use half::bf16;
 use proptest::prelude::*;
@@ -80,7 +81,7 @@ fn what_is_written_is_read_back() {
         config.torch_dtype = kind.torch_name().into();
         assert_eq!(file.config().unwrap(), config);
         let mut back = store(&config);
-        file.fill(&mut back).unwrap();
+        file.fill(&config, &mut back).unwrap();
         for (name, shape) in config.shapes() {
             let (was, is) = (params.get(&name).unwrap(), back.get(&name).unwrap());
             let rounding = if shape.len() == 1 { 0.0 } else { rounding(kind) };
@@ -240,9 +241,13 @@ fn tampered(from: &[u8], to: &[u8]) -> String {
     let at = bytes.windows(from.len()).position(|part| part == from).unwrap();
     bytes[at..at + from.len()].copy_from_slice(to);
     let file = Gguf::open(&bytes).unwrap();
-    let vocabulary = file.vocabulary().map(|_| ());
     let mut store = store(&config);
-    file.config().map(|_| ()).and(vocabulary).and(file.fill(&mut store)).unwrap_err().to_string()
+    let mut read = || -> Result<(), Error> {
+        let config = file.config()?;
+        file.vocabulary()?;
+        file.fill(&config, &mut store)
+    };
+    read().unwrap_err().to_string()
 }
 
 #[test]
@@ -287,15 +292,121 @@ fn a_tensor_without_a_place_is_refused() {
     bytes[at + 8..at + 14].copy_from_slice(b"outlet");
     let file = Gguf::open(&bytes).unwrap();
     // Without `output.weight` the head is tied.
-    let mut store = store(&file.config().unwrap());
-    let text = file.fill(&mut store).unwrap_err().to_string();
+    let config = file.config().unwrap();
+    let text = file.fill(&config, &mut store(&config)).unwrap_err().to_string();
     assert!(text.contains("outlet.weight: this architecture has no such tensor"), "{text}");
 }
 
-static WHOLE: LazyLock<(Config, Vec<u8>)> = LazyLock::new(|| {
-    let config = config("llama", false, false);
-    let bytes = bytes(&config, &filled(&config), Kind::Bf16);
-    (config, bytes)
+/// A model with eyes.
+fn seeing() -> Config {
+    let mut vision = VisionConfig::new(24, 2, 3, 16, 4);
+    vision.layer_norm_eps = 3e-6;
+    let mut config = config("llama", false, false);
+    config.eyes = Some(Eyes::new(vision, 2, 4));
+    config.check().unwrap();
+    config
+}
+
+const SIGHT: Sight = Sight { mean: [0.5, 0.25, 0.1], deviation: [0.5, 0.3, 0.7], longest_edge: Some(48) };
+
+fn eyes_bytes(config: &Config, sight: &Sight, kind: Kind) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write_eyes(&mut bytes, config, &filled(config), sight, kind).unwrap();
+    bytes
+}
+
+#[test]
+fn text_and_eyes_are_two_files_that_make_the_model_again() {
+    for (sight, kind) in [(SIGHT, Kind::F32), (Sight { longest_edge: None, ..SIGHT }, Kind::Bf16)] {
+        let config = seeing();
+        let params = filled(&config);
+        let (text, eyes) = (bytes(&config, &params, kind), eyes_bytes(&config, &sight, kind));
+        let (text, eyes) = (Gguf::open(&text).unwrap(), Gguf::open(&eyes).unwrap());
+        let mut read = text.config().unwrap();
+        assert_eq!(read.eyes, None);
+        let (seen, prepared) = eyes.eyes(4).unwrap();
+        assert_eq!((prepared, Some(&seen)), (sight, config.eyes.as_ref()));
+        read.eyes = Some(seen);
+        read.torch_dtype = config.torch_dtype.clone();
+        assert_eq!(read, config);
+        let mut back = store(&config);
+        text.fill(&config, &mut back).unwrap();
+        eyes.fill(&config, &mut back).unwrap();
+        for (name, shape) in config.shapes() {
+            let whole = kind == Kind::F32 || shape.len() == 1 || name.contains(".embeddings.");
+            for (was, is) in params.get(&name).unwrap().iter().zip(back.get(&name).unwrap()) {
+                let rounding = if whole { 0.0 } else { rounding(kind) };
+                assert!((was - is).abs() <= rounding * was.abs(), "{name}: {was} and {is}");
+            }
+        }
+    }
+}
+
+/// By llama.cpp's `tools/mtmd/clip-impl.h`; sizes innermost first there.
+#[test]
+fn eyes_have_the_names_and_shapes_that_llama_cpp_looks_for() {
+    let bytes = eyes_bytes(&seeing(), &SIGHT, Kind::F16);
+    let file = Gguf::open(&bytes).unwrap();
+    for (name, shape, kind) in [
+        ("v.patch_embd.weight", &[24, 3, 4, 4][..], Kind::F32),
+        ("v.position_embd.weight", &[16, 24], Kind::F32),
+        ("v.blk.1.attn_q.weight", &[24, 24], Kind::F16),
+        ("v.blk.1.attn_out.bias", &[24], Kind::F32),
+        ("v.blk.1.ffn_up.weight", &[96, 24], Kind::F16),
+        ("v.blk.1.ffn_down.weight", &[24, 96], Kind::F16),
+        ("v.blk.0.ln2.weight", &[24], Kind::F32),
+        ("v.post_ln.bias", &[24], Kind::F32),
+        ("mm.model.fc.weight", &[20, 96], Kind::F16),
+    ] {
+        let tensor = &file.tensors()[name];
+        assert_eq!((tensor.shape.as_slice(), tensor.kind), (shape, kind), "{name}");
+    }
+    assert_eq!(file.tensors().len(), 3 + 2 * 16 + 2 + 1);
+}
+
+#[test]
+fn eyes_that_a_file_cannot_hold_or_that_are_not_ours_are_refused_by_name() {
+    let attempt = |config: &Config| {
+        let written = write_eyes(&mut Vec::new(), config, &filled(config), &SIGHT, Kind::F32);
+        written.unwrap_err().to_string()
+    };
+    assert!(attempt(&config("qwen3", true, false)).contains("no eyes"));
+    let mut square = seeing();
+    square.eyes.as_mut().unwrap().vision.intermediate_size = 24;
+    assert!(attempt(&square).contains("intermediate_size"));
+
+    let whole = eyes_bytes(&seeing(), &SIGHT, Kind::F32);
+    assert!(Gguf::open(&whole).unwrap().config().unwrap_err().to_string().contains("eyes"));
+    for (from, to, part) in [
+        ("\x04\0\0\0\0\0\0\0clip", "\x04\0\0\0\0\0\0\0clap", "general.architecture: 'clap'"),
+        ("idefics3", "idefics2", "clip.projector_type: 'idefics2'"),
+        ("clip.use_gelu", "clip.use_gelo", "clip.use_gelu: only true"),
+        ("has_vision_encoder", "has_vision_encodor", "clip.has_vision_encoder"),
+        ("vision.block_count", "vision.block_kount", "clip.vision.block_count: the key is missing"),
+        ("vision.image_size\x04\0\0\0\x10", "vision.image_size\x04\0\0\0\x11", "vision_config.patch_size"),
+        ("scale_factor\x04\0\0\0\x02", "scale_factor\x04\0\0\0\x03", "vision_config.image_size"),
+        ("vision.image_mean", "vision.image_moan", "clip.vision.image_mean: the key is missing"),
+        ("head_count\x04\0\0\0\x03", "head_count\x04\0\0\0\0", "num_attention_heads"),
+        ("v.blk.1.ln2.bias", "v.blk.1.ln3.bias", "v.blk.1.ln2.bias: the tensor is missing"),
+        ("block_count\x04\0\0\0\x02", "block_count\x04\0\0\0\x01", "no such tensor"),
+    ] {
+        let mut bytes = whole.clone();
+        let at = bytes.windows(from.len()).position(|part| part == from.as_bytes()).unwrap();
+        bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
+        let file = Gguf::open(&bytes).unwrap();
+        let read = file.eyes(4).and_then(|(eyes, _)| {
+            let config = Config { eyes: Some(eyes), ..seeing() };
+            file.fill(&config, &mut store(&config))
+        });
+        let text = read.unwrap_err().to_string();
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+/// A file of text, and one of eyes.
+static WHOLE: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+    let config = seeing();
+    [bytes(&config, &filled(&config), Kind::Bf16), eyes_bytes(&config, &SIGHT, Kind::Bf16)]
 });
 
 /// Reads everything there is; what matters is that it comes back.
@@ -309,17 +420,23 @@ fn read_all(bytes: &[u8]) -> Result<(), Error> {
         }
     }
     let vocabulary = file.vocabulary();
-    let config = file.config()?;
-    file.fill(&mut store(&WHOLE.0))?;
-    vocabulary.map(|_| drop(config))
+    match file.eyes(4) {
+        Ok(_) => file.fill(&seeing(), &mut store(&seeing())),
+        Err(_) => {
+            let config = Config { eyes: seeing().eyes, ..file.config()? };
+            config.check()?;
+            file.fill(&seeing(), &mut store(&seeing()))?;
+            vocabulary.map(drop)
+        }
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn no_prefix_is_taken_for_the_file(cut in 0usize..1 << 20) {
-        let bytes = &WHOLE.1;
+    fn no_prefix_is_taken_for_the_file(cut in 0usize..1 << 20, which in 0usize..2) {
+        let bytes = &WHOLE[which];
         // The last tensor's padding may be missing.
         let cut = cut % (bytes.len() - ALIGNMENT);
         prop_assert!(read_all(&bytes[..cut]).is_err());
@@ -329,9 +446,10 @@ proptest! {
     fn changed_bytes_are_an_error_or_another_model(
         changes in prop::collection::vec((0usize..1 << 20, any::<u8>()), 1..6),
         words in prop::collection::vec((0usize..1 << 20, prop_oneof![Just(u64::MAX), Just(1 << 62), Just(1 << 31), Just(0), any::<u64>()]), 0..2),
+        which in 0usize..2,
     ) {
-        let mut bytes = WHOLE.1.clone();
-        let head = Gguf::open(&WHOLE.1).unwrap().tensors().values().map(|t| t.range.start).min().unwrap();
+        let mut bytes = WHOLE[which].clone();
+        let head = Gguf::open(&WHOLE[which]).unwrap().tensors().values().map(|t| t.range.start).min().unwrap();
         for (at, value) in changes {
             bytes[at % head] = value;
         }

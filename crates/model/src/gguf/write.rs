@@ -1,8 +1,6 @@
 //! GGUF out.
 
-use super::{
-    ALIGNMENT, Kind, MAGIC, UNUSED, VERSION, Vocabulary, interleave, interleaved, refused, tag, tensor_name,
-};
+use super::{ALIGNMENT, Kind, MAGIC, Place, UNUSED, VERSION, Vocabulary, decoder, interleave, refused, tag};
 use crate::{Config, Error};
 use engine::Store;
 use std::collections::HashSet;
@@ -12,7 +10,8 @@ use std::io::Write;
 const SPLIT_RULES: [&str; 3] = ["gpt-2", "qwen2", "llama-bpe"];
 
 /// Writes a model as GGUF: matrices as `kind`, norms as 32-bit floats. Places of the embedding that the
-/// vocabulary has no token for become unused tokens.
+/// vocabulary has no token for become unused tokens. Of a model with eyes it is the text; [`write_eyes`](super::write_eyes)
+/// writes them.
 ///
 /// # Errors
 /// A vocabulary that does not fit the model or that llama.cpp would not load, rows that do not divide
@@ -25,35 +24,39 @@ pub fn write(
     kind: Kind,
 ) -> Result<(), Error> {
     config.check()?;
-    if config.eyes.is_some() {
-        return Err(refused(
-            "vision_config",
-            "a model with eyes cannot be written as GGUF; write safetensors",
-        ));
-    }
     check(config, vocabulary)?;
-    let metadata = metadata(config, vocabulary, kind);
-    let (table, places) = table(config, kind)?;
+    file(out, metadata(config, vocabulary, kind), &decoder(config)?, params, kind)
+}
+
+/// Writes a file of these keys and parameters.
+pub(super) fn file(
+    out: &mut dyn Write,
+    metadata: Metadata,
+    places: &[Place],
+    params: &Store,
+    matrices: Kind,
+) -> Result<(), Error> {
     let mut head = Vec::from(MAGIC);
     head.extend(VERSION.to_le_bytes());
     head.extend((places.len() as u64).to_le_bytes());
     head.extend(metadata.count.to_le_bytes());
     head.extend(metadata.bytes);
-    head.extend(table);
+    head.extend(table(places, matrices)?);
     pad(&mut head);
     out.write_all(&head)?;
     let (mut numbers, mut bytes) = (Vec::new(), Vec::new());
     for place in places {
+        let kind = place.kind(matrices);
         numbers.resize(place.shape.iter().product(), 0.0);
         params.read(&place.parameter, &mut numbers)?;
         bytes.clear();
-        match interleaved(config, &place.parameter) {
-            None => place.kind.encode(&numbers, &mut bytes),
+        match place.turned {
+            None => kind.encode(&numbers, &mut bytes),
             Some(head_dim) => {
                 let columns = place.shape[1];
                 for row in 0..place.shape[0] {
                     let from = interleave(row, head_dim) * columns;
-                    place.kind.encode(&numbers[from..from + columns], &mut bytes);
+                    kind.encode(&numbers[from..from + columns], &mut bytes);
                 }
             }
         }
@@ -109,12 +112,23 @@ fn filler(place: usize) -> String {
 
 /// Keys and values as bytes.
 #[derive(Default)]
-struct Metadata {
+pub(super) struct Metadata {
     count: u64,
     bytes: Vec<u8>,
 }
 
 impl Metadata {
+    /// Those that every file begins with.
+    pub(super) fn new(architecture: &str, what: &str, kind: Kind) -> Metadata {
+        let mut m = Metadata::default();
+        m.text("general.architecture", architecture);
+        m.text("general.type", what);
+        m.u32("general.file_type", kind.file_type());
+        m.u32("general.quantization_version", 2);
+        m.u32("general.alignment", ALIGNMENT as u32);
+        m
+    }
+
     fn key(&mut self, key: &str, tag: u32) -> &mut Vec<u8> {
         self.count += 1;
         string(&mut self.bytes, key);
@@ -122,23 +136,29 @@ impl Metadata {
         &mut self.bytes
     }
 
-    fn u32(&mut self, key: &str, value: u32) {
+    pub(super) fn u32(&mut self, key: &str, value: u32) {
         self.key(key, tag::U32).extend(value.to_le_bytes());
     }
 
-    fn f32(&mut self, key: &str, value: f64) {
+    pub(super) fn f32(&mut self, key: &str, value: f64) {
         self.key(key, tag::F32).extend((value as f32).to_le_bytes());
     }
 
-    fn bool(&mut self, key: &str, value: bool) {
+    pub(super) fn bool(&mut self, key: &str, value: bool) {
         self.key(key, tag::BOOL).push(u8::from(value));
     }
 
-    fn text(&mut self, key: &str, value: &str) {
+    pub(super) fn text(&mut self, key: &str, value: &str) {
         string(self.key(key, tag::STRING), value);
     }
 
-    fn array<T>(&mut self, key: &str, tag: u32, items: &[T], mut push: impl FnMut(&mut Vec<u8>, &T)) {
+    pub(super) fn array<T>(
+        &mut self,
+        key: &str,
+        tag: u32,
+        items: &[T],
+        mut push: impl FnMut(&mut Vec<u8>, &T),
+    ) {
         let bytes = self.key(key, tag::ARRAY);
         bytes.extend(tag.to_le_bytes());
         bytes.extend((items.len() as u64).to_le_bytes());
@@ -158,13 +178,8 @@ fn pad(bytes: &mut Vec<u8>) {
 /// The keys that llama.cpp's own converter writes for these architectures. Sizes fit: [`Config::check`]
 /// keeps them far below 2³².
 fn metadata(config: &Config, vocabulary: &Vocabulary, kind: Kind) -> Metadata {
-    let mut m = Metadata::default();
     let arch = config.model_type.as_str();
-    m.text("general.architecture", arch);
-    m.text("general.type", "model");
-    m.u32("general.file_type", kind.file_type());
-    m.u32("general.quantization_version", 2);
-    m.u32("general.alignment", ALIGNMENT as u32);
+    let mut m = Metadata::new(arch, "model", kind);
     for (key, size) in [
         ("vocab_size", config.vocab_size),
         ("context_length", config.max_position_embeddings),
@@ -198,30 +213,23 @@ fn metadata(config: &Config, vocabulary: &Vocabulary, kind: Kind) -> Metadata {
     m
 }
 
-/// A tensor to be written.
-struct Place {
-    parameter: String,
-    shape: Vec<usize>,
-    kind: Kind,
-}
-
-/// The table of tensors: names, sizes (innermost first), kinds, offsets; and the same for the writer.
-fn table(config: &Config, matrices: Kind) -> Result<(Vec<u8>, Vec<Place>), Error> {
-    let (mut bytes, mut places, mut offset) = (Vec::new(), Vec::new(), 0usize);
-    for (parameter, shape) in config.shapes() {
-        let name = tensor_name(&parameter).ok_or_else(|| refused(&parameter, "it has no name in GGUF"))?;
-        let kind = if shape.len() == 1 { Kind::F32 } else { matrices };
-        let len = kind.bytes(&shape).and_then(|len| len.checked_next_multiple_of(ALIGNMENT));
+/// The table of tensors: names, sizes (innermost first), kinds, offsets.
+fn table(places: &[Place], matrices: Kind) -> Result<Vec<u8>, Error> {
+    let (mut bytes, mut offset) = (Vec::new(), 0usize);
+    for place in places {
+        let (kind, shape) = (place.kind(matrices), &place.shape);
+        let len = kind.bytes(shape).and_then(|len| len.checked_next_multiple_of(ALIGNMENT));
         let len = len.ok_or_else(|| {
-            refused(&parameter, format!("rows of {:?} do not divide into blocks of {kind:?}", shape.last()))
+            let last = shape.last();
+            refused(&place.parameter, format!("rows of {last:?} do not divide into blocks of {kind:?}"))
         })?;
-        string(&mut bytes, &name);
+        string(&mut bytes, &place.name);
         bytes.extend((shape.len() as u32).to_le_bytes());
         shape.iter().rev().for_each(|&size| bytes.extend((size as u64).to_le_bytes()));
         bytes.extend(kind.number().to_le_bytes());
         bytes.extend((offset as u64).to_le_bytes());
-        offset = offset.checked_add(len).ok_or_else(|| refused(&parameter, "the file would be too large"))?;
-        places.push(Place { parameter, shape, kind });
+        let end = offset.checked_add(len);
+        offset = end.ok_or_else(|| refused(&place.parameter, "the file would be too large"))?;
     }
-    Ok((bytes, places))
+    Ok(bytes)
 }
