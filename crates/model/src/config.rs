@@ -67,7 +67,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Eyes {
-    /// `idefics3` or `smolvlm`, which differ in name alone.
+    /// `idefics3` or `smolvlm`, which differ in name alone; `foretell_patches` without an encoder.
     pub layout: String,
     /// The token in whose place a row of a picture stands.
     pub image_token_id: u32,
@@ -85,7 +85,8 @@ impl Eyes {
 
     /// An encoder of our own beside a decoder.
     pub fn new(vision: VisionConfig, scale_factor: usize, image_token_id: u32) -> Eyes {
-        Eyes { layout: LAYOUTS[0].0.into(), image_token_id, scale_factor, vision }
+        let layout = if vision.encodes() { LAYOUTS[0].0 } else { OURS.0 };
+        Eyes { layout: layout.into(), image_token_id, scale_factor, vision }
     }
 
     /// The order in which the encoder takes a tile's patches.
@@ -102,8 +103,11 @@ impl Eyes {
 const DECODERS: [(&str, &str); 2] = [("qwen3", "Qwen3ForCausalLM"), ("llama", "LlamaForCausalLM")];
 
 /// The same of decoders with eyes.
-const LAYOUTS: [(&str, &str); 2] =
-    [("idefics3", "Idefics3ForConditionalGeneration"), ("smolvlm", "SmolVLMForConditionalGeneration")];
+const LAYOUTS: [(&str, &str); 3] =
+    [("idefics3", "Idefics3ForConditionalGeneration"), ("smolvlm", "SmolVLMForConditionalGeneration"), OURS];
+
+/// Patches without an encoder, which nobody else reads.
+const OURS: (&str, &str) = ("foretell_patches", "ForetellPatchesForConditionalGeneration");
 
 fn architecture(known: &[(&str, &'static str)], kind: &str) -> Option<&'static str> {
     known.iter().find(|(name, _)| *name == kind).map(|(_, architecture)| *architecture)
@@ -292,7 +296,10 @@ impl Config {
             "it must be at least 1",
         )?;
         if let Some(eyes) = &self.eyes {
-            require(eyes.architecture().is_some(), "model_type", "only idefics3 and smolvlm have eyes")?;
+            let known = eyes.architecture().is_some() && (eyes.layout == OURS.0) != eyes.vision.encodes();
+            let reason =
+                "only idefics3 and smolvlm have eyes, and foretell_patches without an encoder's layers";
+            require(known, "model_type", reason)?;
             require((eyes.image_token_id as usize) < self.vocab_size, "image_token_id", "it is no token")?;
             eyes.vision.check(eyes.scale_factor)?;
         }
@@ -304,6 +311,17 @@ impl Config {
             "hidden_size",
             "the model has more parameters than can be counted",
         )
+    }
+
+    /// Refuses a model that only this program reads.
+    pub fn readable_elsewhere(&self) -> Result<(), Error> {
+        match self.eyes.as_ref().filter(|eyes| !eyes.vision.encodes()) {
+            None => Ok(()),
+            Some(eyes) => {
+                let reason = "no other layout has pictures without an encoder; foretell reads the run's own checkpoints";
+                Err(Error::field(&format!("model_type {}", eyes.layout), reason))
+            }
+        }
     }
 
     /// Whether queries and keys are normed per head.
@@ -387,7 +405,10 @@ fn flatten(object: &mut Map<String, Value>) -> Result<(), Error> {
         ["vision_config", "text_config", "model_type", "image_token_id", "scale_factor"].map(&mut take);
     let Value::Object(mut text) = text else { return Err(Error::field("text_config", "it is no object")) };
     if architecture(&LAYOUTS, layout.as_str().unwrap_or_default()).is_none() {
-        return Err(Error::field("model_type", format!("{layout}: only idefics3 and smolvlm have eyes")));
+        return Err(Error::field(
+            "model_type",
+            format!("{layout}: only idefics3, smolvlm and foretell_patches have eyes"),
+        ));
     }
     let kind = text.get("model_type").and_then(Value::as_str).unwrap_or_default();
     if let Some(architecture) = architecture(&DECODERS, kind) {

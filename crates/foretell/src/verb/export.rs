@@ -72,6 +72,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     }
     replaceable(options)?;
     let model = Model::open(&options.model)?;
+    model.config.readable_elsewhere().map_err(|e| anyhow!("{}: {e}", model.path.display()))?;
     let storage = options.dtype.storage();
     let kept = |shape: &[usize]| match options.to {
         // GGUF keeps norms as they are.
