@@ -61,6 +61,7 @@ pub struct Optimiser {
 /// Neighbouring tensors with one rule, updated in one pass.
 struct Flat {
     param: Span,
+    /// Also of the gradient.
     first: Span,
     second: Span,
     rule: Rule,
@@ -68,6 +69,7 @@ struct Flat {
 
 struct Matrix {
     param: Span,
+    /// Also of the gradient.
     first: Span,
     rows: usize,
     columns: usize,
@@ -75,7 +77,7 @@ struct Matrix {
 }
 
 impl Optimiser {
-    /// Moments (zero) for the parameters; `rules` must name each parameter once.
+    /// Moments (zero) for the parameters that `rules` name, each once; the others are frozen, and have none.
     pub fn new(
         cpu: &Arc<Cpu>,
         params: &Arc<Layout>,
@@ -84,10 +86,9 @@ impl Optimiser {
     ) -> Result<Optimiser, Error> {
         let (first, second) = moments(params, rules)?;
         let (mut adamw, mut muon): (Vec<Flat>, Vec<Matrix>) = (Vec::new(), Vec::new());
-        let mut words = loss::sum_scratch(params.words());
+        let mut words = loss::sum_scratch(first.words());
         for name in params.names() {
-            let rule = rules.iter().find(|r| r.name == name).cloned();
-            let rule = rule.ok_or_else(|| Error::Unknown { kind: "update rule", name: name.into() })?;
+            let Some(rule) = rules.iter().find(|r| r.name == name).cloned() else { continue };
             let span = |layout: &Layout| {
                 layout.span(name).ok_or_else(|| Error::Unknown { kind: "moment", name: name.into() })
             };
@@ -132,8 +133,13 @@ impl Optimiser {
             .map(|s| muon_words(threads, s[0], s[s.len() - 1]))
             .max()
             .unwrap_or(0)
-            .max(loss::sum_scratch(params.words()));
+            .max(loss::sum_scratch(first.words()));
         Ok(first.bytes() + second.bytes() + words * 4)
+    }
+
+    /// The layout of gradients: of the parameters that rules name, in their order.
+    pub fn gradients(params: &Layout, rules: &[Rule]) -> Result<Layout, Error> {
+        Ok(moments(params, rules)?.0)
     }
 
     /// Bytes held, as [`Optimiser::bytes`] foretells.
@@ -151,9 +157,9 @@ impl Optimiser {
         (&mut self.first, &mut self.second)
     }
 
-    /// Sum of the squares of all elements of a store with the parameters' layout, in f64.
+    /// Sum of the squares of all elements of a store with [`Optimiser::gradients`]' layout, in f64.
     pub fn sum_squares(&mut self, store: &Store) -> f64 {
-        let words = loss::sum_scratch(self.params.words());
+        let words = loss::sum_scratch(self.first.layout().words());
         let scratch = self.scratch.write(Span { offset: 0, len: words });
         optim::sum_squares(&self.cpu, store.arena.read(store.whole()), scratch)
     }
@@ -168,7 +174,7 @@ impl Optimiser {
         rate: f32,
         step: u64,
     ) -> Result<(), Error> {
-        if !params.same_layout(&self.params) || !grads.same_layout(&self.params) {
+        if !params.same_layout(&self.params) || !grads.same_layout(self.first.layout()) {
             return Err(Error::Layout("parameter or gradient"));
         }
         let Settings { beta1, beta2, momentum } = self.settings;
@@ -184,13 +190,13 @@ impl Optimiser {
                 correction2: correction(beta2),
                 scale,
             };
-            let (p, g) = (params.arena.write(flat.param), grads.arena.read(flat.param));
+            let (p, g) = (params.arena.write(flat.param), grads.arena.read(flat.first));
             let (m, v) = (self.first.arena.write(flat.first), self.second.arena.write(flat.second));
             optim::adamw(&self.cpu, p, g, m, v, &settings);
         }
         for matrix in &self.muon {
             let p = params.arena.write(matrix.param);
-            let g = grads.arena.read(matrix.param);
+            let g = grads.arena.read(matrix.first);
             let m = self.first.arena.write(matrix.first);
             let words = Span { offset: 0, len: muon_words(self.cpu.threads(), matrix.rows, matrix.columns) };
             muon(&self.cpu, matrix, momentum, scale, rate, p, g, m, self.scratch.write(words));
@@ -219,10 +225,16 @@ impl Flat {
     }
 }
 
+/// Layouts of first moments (of all that rules name) and of second ones (AdamW's).
 fn moments(params: &Layout, rules: &[Rule]) -> Result<(Layout, Layout), Error> {
-    let shapes = || params.names().filter_map(|n| Some((n, params.shape(n)?)));
-    let adamw = |name: &str| rules.iter().any(|r| r.name == name && r.kind == Kind::AdamW);
-    Ok((Layout::new(shapes())?, Layout::new(shapes().filter(|(n, _)| adamw(n)))?))
+    if let Some(rule) = rules.iter().find(|rule| params.shape(&rule.name).is_none()) {
+        return Err(Error::Unknown { kind: "parameter", name: rule.name.clone() });
+    }
+    let of = |wanted: fn(&Rule) -> bool| {
+        let named = params.names().filter(|name| rules.iter().any(|r| r.name == *name && wanted(r)));
+        Layout::new(named.filter_map(|name| Some((name, params.shape(name)?))))
+    };
+    Ok((of(|_| true)?, of(|rule| rule.kind == Kind::AdamW)?))
 }
 
 fn muon_words(threads: usize, rows: usize, columns: usize) -> usize {

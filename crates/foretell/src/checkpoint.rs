@@ -222,7 +222,7 @@ fn mapped(path: &Path) -> anyhow::Result<Map> {
 }
 
 /// Zeroed weights of a configuration, if there is memory for them.
-fn store(config: &Config) -> anyhow::Result<Store> {
+pub fn store(config: &Config) -> anyhow::Result<Store> {
     let shapes = config.shapes();
     let layout = Layout::new(shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())))?;
     plan::check_memory(&[("weights", layout.bytes())], memory::available())?;

@@ -9,6 +9,7 @@ mod checkpoint;
 mod failure;
 mod fleet;
 mod foretold_sets;
+mod initial;
 mod input;
 mod known;
 mod ladder;

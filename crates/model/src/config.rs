@@ -67,7 +67,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Eyes {
-    /// `idefics3` or `smolvlm`, which differ in name alone, or `llava`.
+    /// `idefics3` or `smolvlm`, which differ in name alone, or `llava`; `foretell_patches` without an encoder.
     pub layout: String,
     /// The token in whose place a row of a picture stands.
     pub image_token_id: u32,
@@ -85,7 +85,8 @@ impl Eyes {
 
     /// An encoder of our own beside a decoder.
     pub fn new(vision: VisionConfig, scale_factor: usize, image_token_id: u32) -> Eyes {
-        Eyes { layout: LAYOUTS[0].0.into(), image_token_id, scale_factor, vision }
+        let layout = if vision.encodes() { LAYOUTS[0].0 } else { OURS.0 };
+        Eyes { layout: layout.into(), image_token_id, scale_factor, vision }
     }
 
     /// The order in which the encoder takes a tile's patches.
@@ -107,12 +108,16 @@ impl Eyes {
 const DECODERS: [(&str, &str); 2] = [("qwen3", "Qwen3ForCausalLM"), ("llama", "LlamaForCausalLM")];
 
 /// The same of decoders with eyes.
-const LAYOUTS: [(&str, &str); 3] = [
+const LAYOUTS: [(&str, &str); 4] = [
     ("idefics3", "Idefics3ForConditionalGeneration"),
     ("smolvlm", "SmolVLMForConditionalGeneration"),
     (LLAVA, "LlavaForConditionalGeneration"),
+    OURS,
 ];
 const LLAVA: &str = "llava";
+
+/// Patches without an encoder, which nobody else reads.
+const OURS: (&str, &str) = ("foretell_patches", "ForetellPatchesForConditionalGeneration");
 
 /// What LLaVA's `config.json` says of what is done here one way: its name, what it means where it is left out, what is done.
 fn llava_choices(layers: usize) -> [(&'static str, Value, Vec<Value>); 4] {
@@ -319,7 +324,8 @@ impl Config {
             "it must be at least 1",
         )?;
         if let Some(eyes) = &self.eyes {
-            require(eyes.architecture().is_some(), "model_type", EYED)?;
+            let known = eyes.architecture().is_some() && (eyes.layout == OURS.0) != eyes.vision.encodes();
+            require(known, "model_type", EYED)?;
             let tower = eyes.is_llava() == eyes.vision.is_siglip();
             require(
                 tower,
@@ -337,6 +343,17 @@ impl Config {
             "hidden_size",
             "the model has more parameters than can be counted",
         )
+    }
+
+    /// Refuses a model that only this program reads.
+    pub fn readable_elsewhere(&self) -> Result<(), Error> {
+        match self.eyes.as_ref().filter(|eyes| !eyes.vision.encodes()) {
+            None => Ok(()),
+            Some(eyes) => {
+                let reason = "no other layout has pictures without an encoder; foretell reads the run's own checkpoints";
+                Err(Error::field(&format!("model_type {}", eyes.layout), reason))
+            }
+        }
     }
 
     /// Whether queries and keys are normed per head.
@@ -414,7 +431,7 @@ impl Config {
     }
 }
 
-const EYED: &str = "only idefics3, smolvlm and llava have eyes";
+const EYED: &str = "only idefics3, smolvlm and llava have eyes, and foretell_patches without an encoder's layers";
 
 /// Decoder and encoder of a nested `config.json` as the fields of a [`Config`].
 fn flatten(object: &mut Map<String, Value>) -> Result<(), Error> {

@@ -5,6 +5,7 @@
 //! positions, residual; RMSNorm, SwiGLU, residual. Then a norm and the (tied or untied) head.
 
 use crate::Config;
+use crate::vision::Encoded;
 use engine::op::{Attention, CacheWrite, HeadNormRope, LinearCrossEntropy, Mask, ScatterRows, WeightedSum};
 use engine::{Error, Graph, Layout, Output, Type, Value, gradient, recompute};
 
@@ -29,8 +30,9 @@ struct Cache {
     rows: usize,
 }
 
-/// The decoder's result: the residual stream after each layer, the normed one after the last.
+/// The decoder's result: the residual stream after each layer, the normed one after the last, and the encoder's before.
 struct Hidden {
+    seen: Option<Encoded>,
     layers: Vec<Value>,
     last: Value,
 }
@@ -69,11 +71,13 @@ impl Decoder<'_> {
         let (c, epsilon) = (config.hidden_size, config.rms_norm_eps as f32);
         let embedding = self.param("model.embed_tokens.weight", &[config.vocab_size, c]);
         let mut x = self.graph.embedding(embedding, inputs.tokens)?;
+        let mut seen = None;
         if let Some(eyes) = config.eyes.as_ref().filter(|_| tiles > 0) {
             let (factor, patches) = (eyes.scale_factor, tiles * eyes.vision.patches());
-            let seen = eyes.vision.encode(self.graph, patches, factor, c)?;
+            let encoded = eyes.vision.encode(self.graph, patches, factor, c)?;
             let places = self.graph.input("image_rows", Type::i32(&[tiles * eyes.tokens()]));
-            x = self.graph.apply1(ScatterRows, &[x, seen, places])?;
+            x = self.graph.apply1(ScatterRows, &[x, encoded.rows, places])?;
+            seen = Some(encoded);
         }
         let rope = self.rope(context)?;
         let mut layers = Vec::new();
@@ -92,7 +96,7 @@ impl Decoder<'_> {
             layers.push(x);
         }
         let gain = self.param("model.norm.weight", &[c]);
-        Ok(Hidden { layers, last: self.graph.rms_norm(x, gain, epsilon)? })
+        Ok(Hidden { seen, layers, last: self.graph.rms_norm(x, gain, epsilon)? })
     }
 
     fn attention(
@@ -173,7 +177,7 @@ pub struct TrainGraph {
     pub logp: Value,
     /// `Σ weight · (−logp)`, `[1]`.
     pub loss: Value,
-    /// Gradient by parameter name.
+    /// Gradient by parameter name, of those that are trained.
     pub gradients: Vec<(String, Value)>,
 }
 
@@ -198,13 +202,25 @@ impl TrainGraph {
         z_loss: f32,
         remember: bool,
     ) -> Result<TrainGraph, Error> {
+        TrainGraph::partly(config, (rows, seq, tiles), z_loss, remember, &|_| true)
+    }
+
+    /// The same with the gradients of those parameters alone that `trained` is true for, and no work for the others'.
+    pub fn partly(
+        config: &Config,
+        (rows, seq, tiles): (usize, usize, usize),
+        z_loss: f32,
+        remember: bool,
+        trained: &dyn Fn(&str) -> bool,
+    ) -> Result<TrainGraph, Error> {
         let mut score = ScoreGraph::with_z_loss(config, rows, seq, tiles, z_loss)?;
         let graph = &mut score.graph;
         let weights = graph.input("weights", Type::f32(&[rows * seq]));
         let cotangent = graph.scale(weights, -1.0)?;
         let loss = graph.apply1(WeightedSum, &[score.logp, cotangent])?;
         let forward = graph.nodes().count();
-        let shapes = config.shapes();
+        let mut shapes = config.shapes();
+        shapes.retain(|(name, _)| trained(name));
         let params: Vec<Value> = shapes.iter().map(|(name, shape)| graph.param(name, shape)).collect();
         let gradients = gradient(graph, &[(score.logp, cotangent)], &params)?;
         if !remember {
@@ -215,7 +231,7 @@ impl TrainGraph {
         Ok(TrainGraph { graph: score.graph, logp: score.logp, loss, gradients })
     }
 
-    /// Loss and log-probabilities to download, gradients into the store of the parameters' layout.
+    /// Loss and log-probabilities to download, gradients into a store of their own.
     pub fn outputs(&self) -> Vec<Output> {
         let bound = self.gradients.iter().map(|(name, value)| Output::Bind(*value, name.clone()));
         [Output::Keep(self.loss), Output::Keep(self.logp)].into_iter().chain(bound).collect()
@@ -270,6 +286,8 @@ impl ScoreGraph {
 pub struct ActivationGraph {
     /// The operations.
     pub graph: Graph,
+    /// What goes through the encoder, if there are tiles.
+    pub seen: Option<Encoded>,
     /// The residual stream after each layer `[rows · seq, C]`.
     pub layers: Vec<Value>,
     /// Logits `[rows · seq, V]`.
@@ -277,20 +295,21 @@ pub struct ActivationGraph {
 }
 
 impl ActivationGraph {
-    /// Builds the graph.
-    pub fn new(config: &Config, rows: usize, seq: usize) -> Result<ActivationGraph, Error> {
+    /// Builds the graph, with room for so many tiles of pictures.
+    pub fn new(config: &Config, rows: usize, seq: usize, tiles: usize) -> Result<ActivationGraph, Error> {
         let mut graph = Graph::new();
         let inputs = Inputs::new(&mut graph, rows * seq);
         let mut decoder = Decoder { graph: &mut graph, config };
-        let hidden = decoder.run(&inputs, seq, seq, None, 0)?;
+        let hidden = decoder.run(&inputs, seq, seq, None, tiles)?;
         let head = decoder.head();
         let logits = graph.linear(hidden.last, head)?;
-        Ok(ActivationGraph { graph, layers: hidden.layers, logits })
+        Ok(ActivationGraph { graph, seen: hidden.seen, layers: hidden.layers, logits })
     }
 
     /// All of it, to download.
     pub fn outputs(&self) -> Vec<Output> {
-        self.layers.iter().chain([&self.logits]).map(|value| Output::Keep(*value)).collect()
+        let seen = self.seen.iter().flat_map(|seen| seen.layers.iter().chain([&seen.rows]));
+        seen.chain(&self.layers).chain([&self.logits]).map(|value| Output::Keep(*value)).collect()
     }
 }
 

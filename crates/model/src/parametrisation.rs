@@ -20,7 +20,10 @@
 //! 1 to 3 % higher at widths 16 and 32, although narrow models then do not begin with logits that are too large.
 //!
 //! An encoder's patches are mapped as an embedding would be, for they have as many pixels at any width (deviation `1/√fan_in`, rate 1);
-//! what its maps add begins at nought and learns as gains do. Its stack has a width and a depth of its own.
+//! what its maps add begins at nought and learns as gains do. Its stack has a width and a depth of its own. Without an encoder,
+//! what maps the patches into the decoder is such a map.
+//!
+//! Every part of a model (encoder, connector, decoder) has a [factor](Rates) on its rates besides; one whose factor is 0 is frozen.
 //!
 //! A branch of CompleteP is multiplied by `1/l`; here the weights that end it are, and with them their rate. Its
 //! logits are multiplied by `1/m`; here the gain of the last norm is. Rate times decay is the same for all matrices,
@@ -70,6 +73,54 @@ pub enum Parametrisation {
     Standard,
 }
 
+/// Factors on the rates of a model's parts, and so on what decays; a part at 0 is frozen: it has no gradients and no moments.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rates {
+    /// From patches to what is seen in them.
+    pub encoder: f32,
+    /// From there to the decoder's width.
+    pub connector: f32,
+    /// Embedding, layers, head.
+    pub decoder: f32,
+}
+
+impl Default for Rates {
+    fn default() -> Rates {
+        Rates { encoder: 1.0, connector: 1.0, decoder: 1.0 }
+    }
+}
+
+impl Rates {
+    /// Whether every part has the table's rates.
+    pub fn plain(&self) -> bool {
+        *self == Rates::default()
+    }
+
+    /// All of them: name, factor, and whether a model has such a part.
+    pub fn parts(&self, config: &Config) -> [(&'static str, f32, bool); 3] {
+        let eyes = config.eyes.as_ref();
+        let encodes = eyes.is_some_and(|eyes| eyes.vision.encodes());
+        [
+            ("encoder", self.encoder, encodes),
+            ("connector", self.connector, eyes.is_some()),
+            ("decoder", self.decoder, true),
+        ]
+    }
+
+    /// That of a parameter.
+    fn of(&self, name: &str) -> f32 {
+        match name {
+            _ if name.starts_with(ENCODER) => self.encoder,
+            _ if name.starts_with(CONNECTOR) => self.connector,
+            _ => self.decoder,
+        }
+    }
+}
+
+const ENCODER: &str = "model.vision_model.";
+const CONNECTOR: &str = "model.connector.";
+
 /// Width at which all factors are one.
 pub const BASE_WIDTH: usize = 64;
 
@@ -89,6 +140,13 @@ pub struct Parameter {
     pub initial: Initial,
     /// Optimiser, and factors on the run's rate, decay and epsilon.
     pub rule: Rule,
+}
+
+impl Parameter {
+    /// Whether it is trained at all.
+    pub fn trained(&self) -> bool {
+        self.rule.rate > 0.0
+    }
 }
 
 /// Initial values.
@@ -115,6 +173,8 @@ pub struct Choice {
     pub epsilon: f32,
     /// Deviation of all initial matrices, instead of the table's.
     pub deviation: Option<f64>,
+    /// Factors on the rates of parts.
+    pub rates: Rates,
 }
 
 impl Default for Choice {
@@ -126,6 +186,7 @@ impl Default for Choice {
             decay_all: false,
             epsilon: 1e-8,
             deviation: None,
+            rates: Rates::default(),
         }
     }
 }
@@ -178,12 +239,12 @@ impl Row {
 /// The table for a configuration, in the order of [`Config::shapes`].
 pub fn table(config: &Config, choice: &Choice) -> Vec<Parameter> {
     let row = |(name, shape): (String, Vec<usize>)| {
-        let role = role(&name);
+        let role = role(&name, config);
         // A convolution's weight has a patch's pixels behind its channels.
         let fan_in = shape.iter().skip(1).product::<usize>() as f64;
         let matrix = matches!(role, Role::Hidden | Role::Output | Role::Head | Role::Patch);
         let stack = match &config.eyes {
-            Some(eyes) if name.starts_with("model.vision_model.") => {
+            Some(eyes) if name.starts_with(ENCODER) => {
                 (eyes.vision.hidden_size, eyes.vision.num_hidden_layers)
             }
             _ => (config.hidden_size, config.num_hidden_layers),
@@ -195,7 +256,7 @@ pub fn table(config: &Config, choice: &Choice) -> Vec<Parameter> {
         let widths = match &config.eyes {
             _ if name.contains("down_proj") => 8.0 / 3.0,
             _ if name.contains("mlp.fc2.") => 4.0,
-            Some(eyes) if name.starts_with("model.connector.") => eyes.scale_factor.pow(2) as f64,
+            Some(eyes) if name.starts_with(CONNECTOR) => eyes.scale_factor.pow(2) as f64,
             _ => 1.0,
         };
         let base = widths * BASE_WIDTH as f64;
@@ -212,7 +273,7 @@ pub fn table(config: &Config, choice: &Choice) -> Vec<Parameter> {
         let rule = Rule {
             name: name.clone(),
             kind,
-            rate: row.rate as f32,
+            rate: (row.rate * f64::from(choice.rates.of(&name))) as f32,
             decay: decay as f32,
             epsilon: epsilon as f32,
         };
@@ -221,7 +282,8 @@ pub fn table(config: &Config, choice: &Choice) -> Vec<Parameter> {
     config.shapes().into_iter().map(row).collect()
 }
 
-fn role(name: &str) -> Role {
+fn role(name: &str, config: &Config) -> Role {
+    let encodes = config.eyes.as_ref().is_none_or(|eyes| eyes.vision.encodes());
     match name {
         "model.embed_tokens.weight" | "model.text_model.embed_tokens.weight" => Role::Embedding,
         "lm_head.weight" => Role::Head,
@@ -229,6 +291,7 @@ fn role(name: &str) -> Role {
         _ if name.ends_with(".bias") => Role::Bias,
         _ if name.ends_with("position_embedding.weight") => Role::Embedding,
         _ if name.ends_with("patch_embedding.weight") => Role::Patch,
+        _ if name.starts_with(CONNECTOR) && !encodes => Role::Patch,
         _ if name.contains("norm") => Role::Norm,
         _ if ["o_proj", "out_proj", "down_proj", "mlp.fc2"].iter().any(|map| name.contains(map)) => {
             Role::Output
@@ -336,6 +399,37 @@ mod tests {
         assert_eq!(of("text_model.layers.1.mlp.up_proj.weight").rule.rate, 1.0);
         assert_eq!(of("modality_projection.proj.weight").rule.rate, 0.5);
         assert!(table.iter().filter(|one| one.name.ends_with(".bias")).all(|one| one.rule.decay == 0.0));
+    }
+
+    #[test]
+    fn a_factor_is_on_the_rate_of_its_part_alone() {
+        let eyes = crate::Eyes::new(crate::vision::VisionConfig::new(64, 1, 2, 16, 4), 2, 499);
+        let config = Config { eyes: Some(eyes), ..config() };
+        let of = |rates| table(&config, &Choice { rates, ..Choice::default() });
+        let plain = of(Rates::default());
+        let some = of(Rates { encoder: 0.25, connector: 0.0, decoder: 2.0 });
+        for (plain, own) in plain.iter().zip(&some) {
+            let factor = match plain.name.split('.').nth(1) {
+                Some("vision_model") => 0.25,
+                Some("connector") => 0.0,
+                _ => 2.0,
+            };
+            let rule = Rule { rate: factor * plain.rule.rate, ..plain.rule.clone() };
+            assert_eq!((&own.rule, own.trained()), (&rule, factor > 0.0));
+            assert_eq!(own.initial, plain.initial);
+        }
+        let there = |config: &Config| Rates::default().parts(config).map(|(_, _, there)| there);
+        assert_eq!(there(&config), [true; 3]);
+        let alone = crate::Eyes::new(crate::vision::VisionConfig::patches_alone(16, 4), 2, 499);
+        let config = Config { eyes: Some(alone), ..config };
+        assert_eq!(there(&config), [false, true, true]);
+        assert_eq!(there(&super::tests::config()), [false, false, true]);
+        // The map of as many pixels at any width.
+        let table = table(&config, &Choice { hidden: Kind::Muon, ..Choice::default() });
+        let map = table.iter().find(|one| one.name.ends_with("modality_projection.proj.weight")).unwrap();
+        assert_eq!(map.role, Role::Patch);
+        assert_eq!(map.initial, Initial::Normal(192f64.sqrt().recip()));
+        assert_eq!((map.rule.rate, map.rule.kind), (1.0, Kind::AdamW));
     }
 
     #[test]

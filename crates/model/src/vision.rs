@@ -5,6 +5,9 @@
 //! Pictures of all sizes are tiles of one size in one budget of patches, told apart by spans of attention alone. Patches come
 //! in [the order](VisionConfig::order) in which those of a token stand side by side: attention does not mind, and the
 //! shuffle is then another shape of the same numbers.
+//!
+//! An encoder of no layers is none: the patches of a token go through the connector alone, as they are, into the decoder's
+//! width (Fuyu's early fusion: adept.ai/blog/fuyu-8b). That layout is ours alone.
 
 use crate::Error;
 use engine::op::{AddRow, Attention, Gelu, Mask, PatchEmbedding, Reshape};
@@ -14,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// `vision_config` of a `config.json`; what it leaves out is Hugging Face's default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VisionConfig {
-    /// `idefics3_vision` or `smolvlm_vision`; `siglip_vision_model` in LLaVA's layout.
+    /// `idefics3_vision` or `smolvlm_vision`; `siglip_vision_model` in LLaVA's layout, `patches` without an encoder.
     #[serde(default = "model_type")]
     pub model_type: String,
     /// Channels (C).
@@ -23,7 +26,7 @@ pub struct VisionConfig {
     /// Hidden size of the feed-forward part.
     #[serde(default = "intermediate_size")]
     pub intermediate_size: usize,
-    /// Layers.
+    /// Layers; 0: no encoder, and the channels are the numbers of a patch.
     #[serde(default = "num_hidden_layers")]
     pub num_hidden_layers: usize,
     /// Heads.
@@ -76,9 +79,12 @@ impl VisionConfig {
         let require = |holds: bool, name: &str, reason: &str| {
             if holds { Ok(()) } else { Err(Error::field(&format!("vision_config.{name}"), reason)) }
         };
-        let known =
-            self.model_type == SIGLIP || ["idefics3_vision", "smolvlm_vision"].contains(&&*self.model_type);
-        let towers = "only idefics3_vision, smolvlm_vision and, in llava, siglip_vision_model are supported";
+        let known = match (self.encodes(), self.is_siglip()) {
+            (true, true) => true,
+            (true, false) => ["idefics3_vision", "smolvlm_vision"].contains(&&*self.model_type),
+            (false, _) => self.model_type == PATCHES,
+        };
+        let towers = "only idefics3_vision and smolvlm_vision, siglip_vision_model in llava, and patches without layers are supported";
         require(known, "model_type", towers)?;
         let headless = !self.vision_use_head.unwrap_or(self.is_siglip());
         require(headless, "vision_use_head", "only false is supported: nothing uses the head")?;
@@ -86,7 +92,6 @@ impl VisionConfig {
         for (name, size) in [
             ("hidden_size", self.hidden_size),
             ("intermediate_size", self.intermediate_size),
-            ("num_hidden_layers", self.num_hidden_layers),
             ("num_attention_heads", self.num_attention_heads),
             ("image_size", self.image_size),
             ("patch_size", self.patch_size),
@@ -98,6 +103,8 @@ impl VisionConfig {
         let divided = self.hidden_size.is_multiple_of(self.num_attention_heads);
         require(divided, "num_attention_heads", "it must divide hidden_size")?;
         require(self.head_dim() <= 512, "num_attention_heads", "heads above 512 are not supported")?;
+        let channels = self.encodes() || self.hidden_size == self.patch_len();
+        require(channels, "hidden_size", "without layers it is the numbers of a patch")?;
         let whole = self.image_size.is_multiple_of(self.patch_size);
         require(whole, "patch_size", "it must divide image_size")?;
         require(self.side() <= 1024, "patch_size", "at most 1024 patches a side are supported")?;
@@ -117,6 +124,11 @@ impl VisionConfig {
     /// What the encoder's parameters begin with.
     fn tower(&self) -> &'static str {
         if self.is_siglip() { "model.vision_tower" } else { "model.vision_model" }
+    }
+
+    /// Whether there is an encoder before the connector.
+    pub fn encodes(&self) -> bool {
+        self.num_hidden_layers > 0
     }
 
     /// Patches along a tile's side.
@@ -151,13 +163,20 @@ impl VisionConfig {
         }
     }
 
+    /// No encoder: patches as they are.
+    pub fn patches_alone(tile: usize, patch: usize) -> VisionConfig {
+        let numbers = num_channels() * patch * patch;
+        VisionConfig { model_type: PATCHES.into(), ..VisionConfig::new(numbers, 0, 1, tile, patch) }
+    }
+
     /// Weights that multiply, those of the connector to `width` channels among them.
     pub fn multiplying(&self, scale_factor: usize, width: usize) -> usize {
         let (c, f) = (self.hidden_size, self.intermediate_size);
         let layer = 4 * c * c + 2 * c * f;
+        let embedding = if self.encodes() { c * self.patch_len() } else { 0 };
         let second = if self.is_siglip() { width * width } else { 0 };
         let connector = width * c * scale_factor * scale_factor + second;
-        c * self.patch_len() + self.num_hidden_layers * layer + connector
+        embedding + self.num_hidden_layers * layer + connector
     }
 
     /// FLOPs of a training step a tile: six a weight and a row that it multiplies, four for the patches, which have no
@@ -166,6 +185,9 @@ impl VisionConfig {
         let (c, f, patches) = (self.hidden_size, self.intermediate_size, self.patches());
         let layer = 6 * (4 * c * c + 2 * c * f) + 12 * patches * c;
         // The connector's weight is s² times as tall, and its rows are s² times fewer.
+        if !self.encodes() {
+            return (patches * 4 * c * width) as f64;
+        }
         let connector = 6 * width * (c + if self.is_siglip() { width } else { 0 });
         (patches * (4 * c * self.patch_len() + self.num_hidden_layers * layer + connector)) as f64
     }
@@ -193,6 +215,11 @@ impl VisionConfig {
         let tower = self.tower();
         let mut list = Vec::new();
         let mut push = |name: String, shape: &[usize]| list.push((name, shape.to_vec()));
+        if !self.encodes() {
+            push(format!("{CONNECTOR}.weight"), &[width, c * scale_factor * scale_factor]);
+            push(format!("{CONNECTOR}.bias"), &[width]);
+            return list;
+        }
         push(format!("{tower}.embeddings.patch_embedding.weight"), &[c, self.num_channels, p, p]);
         push(format!("{tower}.embeddings.patch_embedding.bias"), &[c]);
         push(format!("{tower}.embeddings.position_embedding.weight"), &[self.patches(), c]);
@@ -219,12 +246,12 @@ impl VisionConfig {
                 push(format!("{map}.bias"), &[width]);
             }
         } else {
-            push(CONNECTOR.into(), &[width, c * scale_factor * scale_factor]);
+            push(format!("{CONNECTOR}.weight"), &[width, c * scale_factor * scale_factor]);
         }
         list
     }
 
-    /// The rows `[patches / scale_factor², width]` of so many patches, whole tiles.
+    /// What so many patches, whole tiles, become.
     ///
     /// Inputs: `pixels [patches, K]` (f32), normalised, red, green and blue after each other as a convolution's weight has
     /// them; `places` (their place in the tile; −1: unused), `patch_lo` and `patch_hi` (the patches that each sees: its
@@ -235,11 +262,20 @@ impl VisionConfig {
         patches: usize,
         scale_factor: usize,
         width: usize,
-    ) -> Result<Value, engine::Error> {
+    ) -> Result<Encoded, engine::Error> {
         let (c, f, heads) = (self.hidden_size, self.intermediate_size, self.num_attention_heads);
         let pixels = graph.input("pixels", Type::f32(&[patches, self.patch_len()]));
         let [places, low, high] =
             ["places", "patch_lo", "patch_hi"].map(|name| graph.input(name, Type::i32(&[patches])));
+        let square = scale_factor * scale_factor;
+        let joined = Reshape { shape: vec![patches / square, square * c] };
+        if !self.encodes() {
+            let connector = graph.param(&format!("{CONNECTOR}.weight"), &[width, square * c]);
+            let bias = graph.param(&format!("{CONNECTOR}.bias"), &[width]);
+            let joined = graph.apply1(joined, &[pixels])?;
+            let mapped = graph.linear(joined, connector)?;
+            return Ok(Encoded { layers: Vec::new(), rows: graph.apply1(AddRow, &[mapped, bias])? });
+        }
         let (p, tower) = (self.patch_size, self.tower());
         let embeddings = format!("{tower}.embeddings");
         let weight =
@@ -260,6 +296,7 @@ impl VisionConfig {
             let y = graph.linear(x, weight)?;
             graph.apply1(AddRow, &[y, bias])
         };
+        let mut layers = Vec::new();
         for layer in 0..self.num_hidden_layers {
             let name = format!("{tower}.encoder.layers.{layer}");
             let normed = norm(graph, x, &format!("{name}.layer_norm1"))?;
@@ -277,18 +314,26 @@ impl VisionConfig {
             let hidden = graph.apply1(Gelu { exact: false }, &[hidden])?;
             let out = map(graph, hidden, &format!("{name}.mlp.fc2"), [c, f])?;
             x = graph.sum(x, out)?;
+            layers.push(x);
         }
         if self.is_siglip() {
             let hidden = map(graph, x, MAPS[0], [width, c])?;
             let hidden = graph.apply1(Gelu { exact: true }, &[hidden])?;
-            return map(graph, hidden, MAPS[1], [width, width]);
+            return Ok(Encoded { layers, rows: map(graph, hidden, MAPS[1], [width, width])? });
         }
         let x = norm(graph, x, &format!("{tower}.post_layernorm"))?;
-        let square = scale_factor * scale_factor;
-        let joined = graph.apply1(Reshape { shape: vec![patches / square, square * c] }, &[x])?;
-        let connector = graph.param(CONNECTOR, &[width, square * c]);
-        graph.linear(joined, connector)
+        let joined = graph.apply1(joined, &[x])?;
+        let connector = graph.param(&format!("{CONNECTOR}.weight"), &[width, square * c]);
+        Ok(Encoded { layers, rows: graph.linear(joined, connector)? })
     }
+}
+
+/// What patches become.
+pub struct Encoded {
+    /// The encoder's residual stream after each layer `[patches, C]`.
+    pub layers: Vec<Value>,
+    /// What the decoder gets `[patches / scale_factor², width]`.
+    pub rows: Value,
 }
 
 /// Hands an executable the inputs of [`VisionConfig::encode`], and the places of a tile's tokens (`image_rows`).
@@ -309,9 +354,12 @@ pub fn upload(
 }
 
 const SIGLIP: &str = "siglip_vision_model";
-const CONNECTOR: &str = "model.connector.modality_projection.proj.weight";
+const CONNECTOR: &str = "model.connector.modality_projection.proj";
 /// Those of LLaVA.
 const MAPS: [&str; 2] = ["model.multi_modal_projector.linear_1", "model.multi_modal_projector.linear_2"];
+
+/// The `model_type` of a model whose patches go into the decoder as they are.
+pub(crate) const PATCHES: &str = "patches";
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ use common::{Batch, apart, device, error, golden};
 use engine::{Data, Device, Executable, Graph, Layout, Output, Store, Type, gradient};
 use kernels::Isa;
 use model::vision::VisionConfig;
-use model::{Config, TrainGraph};
+use model::{Config, Eyes, TrainGraph};
 use std::sync::Arc;
 
 /// Both layouts, with the side of a token's square of patches.
@@ -70,7 +70,7 @@ fn rows_and_gradients(layout: &str, scale: usize) {
     assert_eq!(shapes.len(), config.shapes(scale, WIDTH).len() - if layout == "llava" { 2 } else { 0 });
 
     let mut graph = Graph::new();
-    let rows = config.encode(&mut graph, TILES * config.patches(), scale, WIDTH).unwrap();
+    let rows = config.encode(&mut graph, TILES * config.patches(), scale, WIDTH).unwrap().rows;
     assert_eq!(graph.ty(rows).shape, [count, WIDTH]);
     let cotangent = graph.input("cotangent", Type::f32(&[count, WIDTH]));
     let values: Vec<_> = shapes.iter().map(|(name, shape)| graph.param(name, shape)).collect();
@@ -138,6 +138,85 @@ fn text_with_pictures(which: &str, scale: usize) {
             let off = error(&grads.get(&name).unwrap(), &golden.floats(&format!("loss.{name}")));
             assert!(off < 2e-5, "{which}, {isa}, {name}: {off}");
         }
+    }
+}
+
+/// Without an encoder, a token is its pixels times a matrix, and what the map adds.
+#[test]
+fn patches_alone_are_one_map_into_the_decoder() {
+    const SCALE: usize = 2;
+    let (size, patch) = (16, 4);
+    let config = VisionConfig::patches_alone(size, patch);
+    config.check(SCALE).unwrap();
+    let shapes = config.shapes(SCALE, WIDTH);
+    let numbers = SCALE * SCALE * config.patch_len();
+    assert_eq!(
+        shapes.iter().map(|(_, shape)| shape.clone()).collect::<Vec<_>>(),
+        [vec![WIDTH, numbers], vec![WIDTH]]
+    );
+    let layout = Layout::new(shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()))).unwrap();
+    let mut params = Store::new(&Arc::new(layout)).unwrap();
+    let made = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 1009.0 - 0.5;
+    for (name, shape) in &shapes {
+        params.write(name, &(0..shape.iter().product()).map(made).collect::<Vec<_>>()).unwrap();
+    }
+    let [weight, bias] = [0, 1].map(|i: usize| params.get(&shapes[i].0).unwrap());
+
+    let mut graph = Graph::new();
+    let count = TILES * config.patches();
+    let encoded = config.encode(&mut graph, count, SCALE, WIDTH).unwrap();
+    assert!(encoded.layers.is_empty());
+    let none = Arc::new(Layout::default());
+    let outputs = [Output::Keep(encoded.rows)];
+    let mut executable = device(Isa::best(), 2).compile(&graph, &outputs, params.layout(), &none).unwrap();
+    let tiles: Vec<f32> = (0..TILES * 3 * size * size).map(|i| made(3 * i)).collect();
+    Seen::new(&tiles, &config, SCALE).upload(&mut *executable);
+    executable.run(&params, &mut Store::new(&none).unwrap()).unwrap();
+    let side = size / (patch * SCALE);
+    let mut rows = vec![0.0; TILES * side * side * WIDTH];
+    executable.download(encoded.rows, &mut rows).unwrap();
+    // Tokens row by row; of each its patches row by row; of each patch red, green and blue, row by row.
+    let expected = (0..TILES * side * side).flat_map(|token| {
+        let (tile, top, left) = (token / (side * side), token / side % side, token % side);
+        let mut seen = Vec::new();
+        for (down, right) in (0..SCALE).flat_map(|down| (0..SCALE).map(move |right| (down, right))) {
+            for (channel, y) in (0..3).flat_map(|channel| (0..patch).map(move |y| (channel, y))) {
+                let (y, x) = ((top * SCALE + down) * patch + y, (left * SCALE + right) * patch);
+                seen.extend_from_slice(&tiles[((tile * 3 + channel) * size + y) * size + x..][..patch]);
+            }
+        }
+        let (weight, bias) = (&weight, &bias);
+        (0..WIDTH).map(move |c| {
+            let products =
+                seen.iter().zip(&weight[c * numbers..]).map(|(a, b)| f64::from(*a) * f64::from(*b));
+            (products.sum::<f64>() + f64::from(bias[c])) as f32
+        })
+    });
+    let off = error(&rows, &expected.collect::<Vec<_>>());
+    assert!(off < 1e-6, "{off}");
+}
+
+#[test]
+fn what_nobody_else_reads_says_so() {
+    let (config, ..) = golden("idefics3");
+    config.readable_elsewhere().unwrap();
+    let image = config.eyes.as_ref().unwrap().image_token_id;
+    let eyes = Some(Eyes::new(VisionConfig::patches_alone(24, 4), 2, image));
+    let config = Config { eyes, ..config };
+    config.check().unwrap();
+    assert!(config.readable_elsewhere().unwrap_err().to_string().contains("foretell_patches"));
+    assert_eq!(Config::from_json(&config.to_json()).unwrap(), config);
+    let good: serde_json::Value = serde_json::from_slice(&config.to_json()).unwrap();
+    for (place, value, named) in [
+        ("/model_type", "idefics3".into(), "model_type"),
+        ("/vision_config/model_type", "idefics3_vision".into(), "model_type"),
+        ("/vision_config/num_hidden_layers", 1.into(), "model_type"),
+        ("/vision_config/hidden_size", 96.into(), "hidden_size"),
+    ] {
+        let mut bad = good.clone();
+        *bad.pointer_mut(place).unwrap() = value;
+        let text = Config::from_json(bad.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(text.contains(named), "{place}: {text}");
     }
 }
 

@@ -179,11 +179,11 @@ pub(crate) fn step_seconds(
     threads: usize,
     seconds: &dyn Fn(&str, f64, f64, Share) -> f64,
 ) -> Result<f64> {
-    let graph = train::graph(config)?;
+    let graph = train::step_graph(config)?;
     let lanes = train::lanes(config, threads);
     let (count, lane) = (config.micro_batches() / lanes, Share::Lane(threads / lanes));
     let each: f64 = graph.graph.nodes().map(|n| seconds(n.name, n.flops as f64, n.bytes as f64, lane)).sum();
-    let weights = 4.0 * config.model.parameters() as f64;
+    let weights = 4.0 * config.trained_parameters() as f64;
     let sums = seconds("add_into", 0.0, SUM_BYTES * weights, lane) * (count - 1) as f64;
     let levels = f64::from(lanes.ilog2());
     let lanes = seconds("add_lanes", 0.0, SUM_BYTES * weights, Share::Whole) * levels;

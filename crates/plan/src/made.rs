@@ -180,8 +180,15 @@ impl Plan {
         // How much slower the machine is than the probe says, learned from the steps that were timed.
         let mut correction = 1.0;
         for attempt in 0.. {
-            let candidate = choose(request, site, &shapes, correction)?;
+            let mut candidate = choose(request, site, &shapes, correction)?;
             let mut config = configuration(request, &candidate)?;
+            // What is frozen costs less than the shape says.
+            if let Budget::Flops(flops) = request.budget
+                && config.trained_parameters() < config.model.parameters()
+            {
+                candidate.tokens = flops * config.step_tokens() as f64 / train::step_flops(&config)?;
+                config = configuration(request, &candidate)?;
+            }
             let memory = Memory::of(&config, site.threads())?;
             check_run(&memory, site.memory(request.available))?;
             let estimate = site.step_seconds(&config)?;
@@ -394,9 +401,9 @@ fn scoring_seconds(config: &TrainConfig, step: f64) -> f64 {
     step / 3.0 * tokens as f64 / config.step_tokens() as f64
 }
 
-/// Weights and two moments.
+/// Weights, and two moments of those that are trained.
 fn checkpoint_bytes(config: &TrainConfig) -> usize {
-    3 * 4 * config.model.parameters()
+    4 * (config.model.parameters() + 2 * config.trained_parameters())
 }
 
 fn finish(
@@ -424,9 +431,15 @@ fn finish(
     let checkpoint_bytes = checkpoint_bytes(&config);
     let saving = checkpoint_bytes as f64 / SAVING_RATE * count(config.checkpoints.every);
     let tokens = config.steps * config.step_tokens();
-    let parameters = shape.parameters();
+    let parameters = config.model.multiplying() as u64;
     let flops = train::step_flops(&config)? * config.steps as f64;
     let mut notes: Vec<String> = Vec::new();
+    let parts = config.optimiser.rates.parts(&config.model);
+    let frozen: Vec<&str> = parts.iter().filter(|part| part.1 == 0.0 && part.2).map(|part| part.0).collect();
+    if !frozen.is_empty() {
+        let trained = short(config.trained_parameters() as f64);
+        notes.push(format!("{} frozen: {trained} weights are trained", frozen.join(" and ")));
+    }
     let (ratio, rule) = (tokens as f64 / parameters as f64, request.settings.tokens_per_parameter);
     if ratio < 0.5 * rule.unwrap_or(TOKENS_PER_PARAMETER) {
         notes.push(format!("{ratio:.1} tokens a parameter are few: even the smallest shape is too large"));
@@ -555,17 +568,18 @@ impl fmt::Display for Plan {
                 short(self.total_parameters as f64)
             ),
         )?;
-        if let Some(vision) = s.vision() {
+        if let Some(eyes) = &c.model.eyes {
+            let vision = &eyes.vision;
+            let encoder = match vision.encodes() {
+                true => format!("{} layers of width {}", vision.num_hidden_layers, vision.hidden_size),
+                false => "no encoder".into(),
+            };
             line(
                 "eyes",
-                short(vision.multiplying(s.sight.map_or(1, |sight| sight.scale_factor), s.width) as f64),
+                short(vision.multiplying(eyes.scale_factor, c.model.hidden_size) as f64),
                 format!(
-                    "of N; {} layers of width {}, tiles of {} pixels in patches of {}; room for {} tiles a row",
-                    vision.num_hidden_layers,
-                    vision.hidden_size,
-                    vision.image_size,
-                    vision.patch_size,
-                    c.tiles
+                    "of N; {encoder}, tiles of {} pixels in patches of {}; room for {} tiles a row",
+                    vision.image_size, vision.patch_size, c.tiles
                 ),
             )?;
         }

@@ -19,6 +19,12 @@ pub struct Settings {
     pub head_dim: Option<usize>,
     /// Hidden size of the feed-forward part.
     pub ffn: Option<usize>,
+    /// Channels of the encoder of pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eyes_width: Option<usize>,
+    /// Its layers; 0: patches go into the decoder as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eyes_layers: Option<usize>,
     /// Tokens a row.
     pub seq: Option<usize>,
     /// Whether the head is the embedding.
@@ -48,13 +54,15 @@ const SEEING: usize = 1024;
 
 impl Settings {
     /// Names that [`Settings::set`] knows.
-    pub const NAMES: [&str; 17] = [
+    pub const NAMES: [&str; 19] = [
         "width",
         "layers",
         "heads",
         "kv_heads",
         "head_dim",
         "ffn",
+        "eyes_width",
+        "eyes_layers",
         "seq",
         "tied",
         "rows",
@@ -77,6 +85,8 @@ impl Settings {
             "kv_heads" => self.kv_heads = Some(parse(name, value)?),
             "head_dim" => self.head_dim = Some(parse(name, value)?),
             "ffn" => self.ffn = Some(parse(name, value)?),
+            "eyes_width" => self.eyes_width = Some(parse(name, value)?),
+            "eyes_layers" => self.eyes_layers = Some(parse(name, value)?),
             "seq" => self.seq = Some(parse(name, value)?),
             "tied" => self.tied = Some(parse(name, value)?),
             "rows" => self.rows = Some(parse(name, value)?),
@@ -129,8 +139,25 @@ impl Settings {
         }
     }
 
+    /// What of pictures decides an encoder, with what is fixed of it.
+    pub fn see(&self, sight: Option<Sight>) -> Result<Option<Sight>> {
+        let fixed = [("eyes_width", self.eyes_width), ("eyes_layers", self.eyes_layers)];
+        match (sight, fixed.into_iter().find_map(|(name, value)| Some((name, value?)))) {
+            (None, Some((name, value))) => {
+                let (name, reason) = (name.into(), "the data has no pictures".into());
+                Err(Error::Setting { name, value: value.to_string(), reason })
+            }
+            (None, None) => Ok(None),
+            (Some(sight), _) => {
+                let (width, layers) = (self.eyes_width.or(sight.width), self.eyes_layers.or(sight.layers));
+                Ok(Some(Sight { width, layers, ..sight }))
+            }
+        }
+    }
+
     /// The shapes to choose from: the grid's, with what is fixed.
     pub fn candidates(&self, vocab: usize, sight: Option<Sight>) -> Result<Vec<Shape>> {
+        let sight = self.see(sight)?;
         let mut family = self.family(vocab);
         if sight.is_some() {
             family.seq = self.seq.unwrap_or(SEEING);
@@ -208,6 +235,8 @@ mod tests {
         assert!(fixed.candidates(256, None).unwrap().iter().all(|s| s.layers == 7 && s.kv_heads == 1));
         let fixed = Settings { heads: Some(3), kv_heads: Some(2), ..Settings::default() };
         assert!(fixed.candidates(256, None).is_err());
+        let fixed = Settings { eyes_layers: Some(0), ..Settings::default() };
+        assert!(fixed.candidates(256, None).unwrap_err().to_string().contains("eyes_layers = 0"));
         assert!(Settings { width: Some(usize::MAX), ..Settings::default() }.candidates(256, None).is_err());
     }
 }

@@ -5,7 +5,7 @@ use model::Eyes;
 use model::vision::VisionConfig;
 use serde::{Deserialize, Serialize};
 
-/// What of a corpus's pictures decides an encoder.
+/// What of a corpus's pictures decides an encoder, and what of it is fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sight {
@@ -23,6 +23,12 @@ pub struct Sight {
     pub tokens: u64,
     /// Most tiles of a document.
     pub most: u64,
+    /// Channels of the encoder; `None`: as many as the decoder's attention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// Layers of the encoder; `None`: half of the decoder's. 0: patches go into the decoder as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<usize>,
 }
 
 impl Sight {
@@ -38,6 +44,8 @@ impl Sight {
             tiles: train.tiles,
             tokens: train.tokens,
             most: train.most_tiles,
+            width: None,
+            layers: None,
         })
     }
 
@@ -134,11 +142,15 @@ pub fn grid(family: &Family) -> impl Iterator<Item = Shape> {
 }
 
 impl Shape {
-    /// The encoder, if there is one: as wide as the decoder's attention, with its heads, and half as deep, for a tile has more
-    /// patches than tokens.
+    /// The encoder, if there is one: as wide as the decoder's attention, with heads of its size, and half as deep, for a tile has
+    /// more patches than tokens; unless it is fixed.
     pub fn vision(&self) -> Option<VisionConfig> {
-        let Sight { tile, patch, .. } = self.sight?;
-        Some(VisionConfig::new(self.heads * self.head_dim, self.layers.div_ceil(2), self.heads, tile, patch))
+        let Sight { tile, patch, width, layers, .. } = self.sight?;
+        let heads = width.map_or(self.heads, |width| width / self.head_dim.max(1));
+        Some(match layers.unwrap_or(self.layers.div_ceil(2)) {
+            0 => VisionConfig::patches_alone(tile, patch),
+            layers => VisionConfig::new(heads * self.head_dim, layers, heads, tile, patch),
+        })
     }
 
     /// Tiles that a row has room for.
@@ -204,8 +216,10 @@ impl Shape {
 
     /// What a plan fixes for a model of this shape.
     pub fn settings(&self) -> Settings {
-        let Shape { width, layers, heads, kv_heads, head_dim, ffn, seq, tied, .. } = *self;
+        let Shape { width, layers, heads, kv_heads, head_dim, ffn, seq, tied, sight, .. } = *self;
         Settings {
+            eyes_width: sight.and_then(|sight| sight.width),
+            eyes_layers: sight.and_then(|sight| sight.layers),
             width: Some(width),
             layers: Some(layers),
             heads: Some(heads),
@@ -236,6 +250,20 @@ impl Shape {
         for (name, value, most) in sizes {
             if value == 0 || value > most {
                 return refuse(name, value, &format!("it must lie between 1 and {most}"));
+            }
+        }
+        if let Some(Sight { width, layers, .. }) = self.sight {
+            if let Some(width) =
+                width.filter(|x| !x.is_multiple_of(self.head_dim) || !(1..=1 << 20).contains(x))
+            {
+                let reason = format!("it must be whole heads of {} channels, up to 1048576", self.head_dim);
+                return refuse("eyes_width", width, &reason);
+            }
+            if let Some(layers) = layers.filter(|layers| *layers > 4096) {
+                return refuse("eyes_layers", layers, "it must lie between 0 and 4096");
+            }
+            if let Some(width) = width.filter(|_| layers == Some(0)) {
+                return refuse("eyes_width", width, "without layers (eyes_layers = 0) there is no encoder");
             }
         }
         if !self.heads.is_multiple_of(self.kv_heads) {
@@ -278,18 +306,45 @@ mod tests {
 
     #[test]
     fn an_encoder_is_counted_as_the_graph_does() {
-        let sight = Sight { tile: 32, patch: 8, scale_factor: 2, image: 256, tiles: 9, tokens: 400, most: 7 };
-        for shape in grid(&Family { head_dim: 8, ..Family::new(300) }).step_by(7).take(8) {
+        let rule = Sight {
+            tile: 32,
+            patch: 8,
+            scale_factor: 2,
+            image: 256,
+            tiles: 9,
+            tokens: 400,
+            most: 7,
+            width: None,
+            layers: None,
+        };
+        let fixed = Sight { width: Some(40), layers: Some(3), ..rule };
+        let none = Sight { layers: Some(0), ..rule };
+        for (shape, sight) in grid(&Family { head_dim: 8, ..Family::new(300) })
+            .step_by(7)
+            .zip([rule, fixed, none].into_iter().cycle())
+            .take(8)
+        {
             let shape = Shape { sight: Some(sight), ..shape };
+            shape.check().unwrap();
             let mut train = crate::step_config(&shape, 2, 1).unwrap();
+            let vision = &train.model.eyes.as_ref().unwrap().vision;
+            if let Some(layers) = sight.layers {
+                let width = sight.width.unwrap_or(3 * 8 * 8);
+                assert_eq!((vision.num_hidden_layers, vision.hidden_size), (layers, width));
+            }
             assert_eq!((train.tiles, shape.tiles()), (7, 7));
             assert_eq!(shape.parameters(), train.model.multiplying() as u64);
+            let matrices = train.model.shapes().into_iter().filter(|(name, shape)| {
+                shape.len() > 1 && !name.contains("embed_tokens") && !name.contains("position_embedding")
+            });
+            let counted: usize = matrices.map(|(_, shape)| shape.iter().product::<usize>()).sum();
+            assert_eq!(shape.parameters(), counted as u64);
             let counted = train::step_flops(&train).unwrap() / train.step_tokens() as f64;
             assert!((shape.flops_per_token() / counted - 1.0).abs() < 0.03, "{shape:?} {counted}");
             train.tiles = 0;
             assert!(train.check().unwrap_err().to_string().contains("tiles"));
         }
-        assert_eq!((sight.row(32), sight.row(512), sight.row(1024)), (5, 13, 26));
+        assert_eq!((rule.row(32), rule.row(512), rule.row(1024)), (5, 13, 26));
     }
 
     #[test]
@@ -300,5 +355,13 @@ mod tests {
         assert!(said(Shape { kv_heads: 3, ..shape }).contains("kv_heads = 3"));
         assert!(said(Shape { head_dim: 31, ..shape }).contains("head_dim"));
         assert!(said(Shape { vocab: usize::MAX, ..shape }).contains("vocab"));
+        let of = |width, layers| {
+            let (tile, patch, scale_factor, image) = (32, 8, 2, 9);
+            let sight =
+                Sight { tile, patch, scale_factor, image, tiles: 1, tokens: 9, most: 1, width, layers };
+            said(Shape { sight: Some(sight), ..shape })
+        };
+        assert!(of(Some(33), None).contains("eyes_width = 33") && of(Some(0), None).contains("eyes_width"));
+        assert!(of(None, Some(5000)).contains("eyes_layers") && of(Some(32), Some(0)).contains("no encoder"));
     }
 }

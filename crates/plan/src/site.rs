@@ -3,6 +3,7 @@
 use crate::{Elsewhere, Probe, Result};
 use engine::CpuDevice;
 use model::Config as ModelConfig;
+use model::parametrisation::Rates;
 use std::cell::RefCell;
 use train::TrainConfig;
 
@@ -34,6 +35,8 @@ struct Step {
     micro_rows: usize,
     recompute: bool,
     matrices: String,
+    tiles: usize,
+    rates: Rates,
 }
 
 impl Timed {
@@ -43,9 +46,10 @@ impl Timed {
         config: &TrainConfig,
         time: impl FnOnce() -> Result<Option<f64>>,
     ) -> Result<Option<f64>> {
-        let TrainConfig { rows, micro_rows, recompute, .. } = *config;
+        let TrainConfig { rows, micro_rows, recompute, tiles, .. } = *config;
         let (model, matrices) = (config.model.clone(), config.optimiser.matrices.clone());
-        let step = Step { model, rows, micro_rows, recompute, matrices };
+        let step =
+            Step { model, rows, micro_rows, recompute, matrices, tiles, rates: config.optimiser.rates };
         if let Some((_, seconds)) = self.0.borrow().iter().find(|(known, _)| *known == step) {
             return Ok(Some(*seconds));
         }

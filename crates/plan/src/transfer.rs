@@ -2,7 +2,7 @@
 //! large one, and whether the rules of this crate find it.
 
 use crate::ladder::Design;
-use crate::{Error, Result, Settings, Shape, rules};
+use crate::{Error, Result, Settings, Shape, Sight, rules};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -132,13 +132,13 @@ impl TransferDesign {
         TransferDesign { tokens, seeds, sizes: vec![(16, 2), (48, 3), (128, 4)] }
     }
 
-    /// A model of the family that ladders are made of.
-    pub fn shape(vocab: usize, width: usize, layers: usize) -> Shape {
-        Shape { layers, ..Design::new(1e11).shape(width, vocab) }
+    /// A model of the family that ladders are made of; one that sees has an encoder that grows with it.
+    pub fn shape(vocab: usize, sight: Option<Sight>, width: usize, layers: usize) -> Shape {
+        Shape { layers, ..Design::new(1e11).seeing(sight).shape(width, vocab) }
     }
 
     /// All runs, from the cheapest to the dearest.
-    pub fn trials(&self, vocab: usize) -> Result<Vec<Trial>> {
+    pub fn trials(&self, vocab: usize, sight: Option<Sight>) -> Result<Vec<Trial>> {
         let refuse = |name: &str, value: f64, reason: &str| {
             Err(Error::Setting { name: name.into(), value: value.to_string(), reason: reason.into() })
         };
@@ -150,7 +150,7 @@ impl TransferDesign {
         }
         let mut trials = Vec::new();
         let mut add = |sweep, (width, layers), tokens: f64, x, change: &dyn Fn(&mut Trial)| {
-            let shape = TransferDesign::shape(vocab, width, layers);
+            let shape = TransferDesign::shape(vocab, sight, width, layers);
             for seed in 1..=self.seeds {
                 let rows = rules::rows(tokens, shape.seq);
                 let mut trial = Trial {
@@ -189,6 +189,7 @@ impl TransferDesign {
         for depth in DEPTHS {
             add(Sweep::Depth, (WIDTH, depth), self.tokens, depth as f64, &|_| ());
         }
+        let seq = TransferDesign::shape(vocab, sight, WIDTH, DEPTH).seq;
         for horizon in HORIZONS {
             let tokens = horizon * self.tokens;
             let size = (WIDTH, DEPTH);
@@ -199,7 +200,7 @@ impl TransferDesign {
                     let rule = rules::warmup_steps(trial.steps()) as f64;
                     trial.warmup = ((x * rule).round() as u64).max(1);
                 });
-                let rows = x * rules::rows(tokens, 128) as f64;
+                let rows = x * rules::rows(tokens, seq) as f64;
                 if rows >= 1.0 {
                     add(Sweep::Batch, size, tokens, x, &|trial| trial.rows = rows as usize);
                 }
@@ -216,7 +217,7 @@ mod tests {
 
     #[test]
     fn sweeps_span_what_they_promise() {
-        let trials = TransferDesign::new(2e5, 3).trials(259).unwrap();
+        let trials = TransferDesign::new(2e5, 3).trials(259, None).unwrap();
         assert!(trials.is_sorted_by(|a, b| a.flops() <= b.flops()));
         let names: std::collections::BTreeSet<_> = trials.iter().map(|trial| &trial.name).collect();
         assert_eq!(names.len(), trials.len());
@@ -238,7 +239,9 @@ mod tests {
 
     #[test]
     fn what_is_no_test_is_refused() {
-        assert!(TransferDesign::new(f64::NAN, 3).trials(259).unwrap_err().to_string().contains("tokens"));
-        assert!(TransferDesign::new(2e5, 0).trials(259).unwrap_err().to_string().contains("seeds"));
+        assert!(
+            TransferDesign::new(f64::NAN, 3).trials(259, None).unwrap_err().to_string().contains("tokens")
+        );
+        assert!(TransferDesign::new(2e5, 0).trials(259, None).unwrap_err().to_string().contains("seeds"));
     }
 }

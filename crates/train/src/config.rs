@@ -4,7 +4,7 @@ use crate::{Error, Result, Schedule, ScheduleKind};
 use data::{Dataset, Look};
 use engine::update::{Kind, Settings};
 use model::Config as ModelConfig;
-use model::parametrisation::{Choice, Parametrisation};
+use model::parametrisation::{self, Choice, Parametrisation, Rates};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -57,6 +57,9 @@ pub struct TrainConfig {
     pub model: ModelConfig,
 }
 
+/// Most that the rate of a part may be of the others'.
+const MOST_TIMES: f32 = 100.0;
+
 fn no_tiles(tiles: &usize) -> bool {
     *tiles == 0
 }
@@ -97,6 +100,9 @@ pub struct OptimiserConfig {
     pub clip: f32,
     /// Deviation of all initial matrices; 0: those of the parametrisation.
     pub deviation: f32,
+    /// Factors on the rates of parts; 0: frozen.
+    #[serde(skip_serializing_if = "Rates::plain")]
+    pub rates: Rates,
 }
 
 impl Default for OptimiserConfig {
@@ -112,6 +118,7 @@ impl Default for OptimiserConfig {
             decay_all: false,
             clip: 1.0,
             deviation: 0.0,
+            rates: Rates::default(),
         }
     }
 }
@@ -121,8 +128,8 @@ impl OptimiserConfig {
     pub fn choice(&self) -> Choice {
         let hidden = if self.matrices == "muon" { Kind::Muon } else { Kind::AdamW };
         let deviation = (self.deviation > 0.0).then_some(f64::from(self.deviation));
-        let OptimiserConfig { parametrisation, decay, decay_all, epsilon, .. } = *self;
-        Choice { parametrisation, hidden, decay, decay_all, epsilon, deviation }
+        let OptimiserConfig { parametrisation, decay, decay_all, epsilon, rates, .. } = *self;
+        Choice { parametrisation, hidden, decay, decay_all, epsilon, deviation, rates }
     }
 
     /// What all parameters share.
@@ -382,6 +389,12 @@ impl TrainConfig {
         (self.rows * self.seq()) as u64
     }
 
+    /// Parameters that are trained: all but those of frozen parts.
+    pub fn trained_parameters(&self) -> usize {
+        let table = parametrisation::table(&self.model, &self.optimiser.choice());
+        table.iter().filter(|one| one.trained()).map(|one| one.shape.iter().product::<usize>()).sum()
+    }
+
     /// How the model sees the pictures of a data folder, if it has eyes.
     pub fn look(&self, dataset: &Dataset) -> Result<Option<Look>> {
         let Some(eyes) = &self.model.eyes else { return Ok(None) };
@@ -452,6 +465,19 @@ impl TrainConfig {
             if !(value >= 0.0 && value <= most) {
                 return refuse(name, value.to_string(), &format!("it must lie between 0 and {most}"));
             }
+        }
+        for (part, rate, there) in o.rates.parts(&self.model) {
+            let name = format!("optimiser.rates.{part}");
+            if !(rate >= 0.0 && rate <= MOST_TIMES) {
+                let reason = format!("it must lie between 0 (frozen) and {MOST_TIMES}");
+                return refuse(&name, rate.to_string(), &reason);
+            }
+            if !there && rate != 1.0 {
+                return refuse(&name, rate.to_string(), &format!("the model has no {part}"));
+            }
+        }
+        if o.rates.parts(&self.model).iter().all(|(_, rate, there)| !there || *rate == 0.0) {
+            return refuse("optimiser.rates.decoder", "0".into(), "every part is frozen: nothing is trained");
         }
         let sets = &self.evaluation.sets;
         sets.iter().try_for_each(FurtherSet::check)?;

@@ -49,7 +49,8 @@ impl Lane {
     pub(crate) fn all(
         config: &TrainConfig,
         graph: &TrainGraph,
-        layout: &Arc<Layout>,
+        params: &Arc<Layout>,
+        gradients: &Arc<Layout>,
         device: &CpuDevice,
     ) -> Result<Vec<Lane>> {
         let threads = device.cpu().threads();
@@ -61,9 +62,9 @@ impl Lane {
                 1 => device.clone(),
                 _ => device.with_threads(threads / lanes)?,
             };
-            let spare: Result<Vec<Store>, _> = (0..stores).map(|_| device.store(layout)).collect();
+            let spare: Result<Vec<Store>, _> = (0..stores).map(|_| device.store(gradients)).collect();
             Ok(Lane {
-                executable: device.compile(&graph.graph, &graph.outputs(), layout, layout)?,
+                executable: device.compile(&graph.graph, &graph.outputs(), params, gradients)?,
                 loss: graph.loss,
                 batch: Batch::new(),
                 count,

@@ -34,6 +34,6 @@ pub use events::{EvalLine, Events, Quiet, SampleLine, SetScores, StepLine};
 pub use lane::{Fill, lanes};
 pub use memory::{Memory, step_flops};
 pub use reduce::{InProcess, Numbers, Reduce, Solo};
-pub use replica::{Replica, Stepped, graph, upload};
+pub use replica::{Replica, Stepped, step_graph, upload};
 pub use run::{Outcome, Session, train};
 pub use schedule::{Kind as ScheduleKind, Schedule};

@@ -1,7 +1,7 @@
 //! What a run holds, from its graph, before anything is allocated.
 
 use crate::lane::{lanes, tree};
-use crate::replica::{graph, parameters};
+use crate::replica::{Parameters, step_graph};
 use crate::{Result, TrainConfig};
 use engine::update::Optimiser;
 use model::gpt::{DecodeGraph, ScoreGraph};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Memory {
     /// Weights.
     pub parameters: usize,
-    /// Gradients: as many stores as the trees of micro-batches hold at once.
+    /// Gradients of what is trained: as many stores as the trees of micro-batches hold at once.
     pub gradients: usize,
     /// Moments and the optimiser's scratch.
     pub optimiser: usize,
@@ -31,9 +31,9 @@ pub struct Memory {
 /// Floating-point operations of a step, all ranks together: those of the operations that run, which the
 /// planner may have fewer of than the graph.
 pub fn step_flops(config: &TrainConfig) -> Result<f64> {
-    let (_, layout) = parameters(config)?;
-    let graph = graph(config)?;
-    let plan = engine::plan(&graph.graph, &graph.outputs(), &layout, &layout, 1)?;
+    let Parameters { all, trained, .. } = Parameters::of(config)?;
+    let graph = step_graph(config)?;
+    let plan = engine::plan(&graph.graph, &graph.outputs(), &all, &trained, 1)?;
     Ok(plan.flops() as f64 * config.micro_batches() as f64)
 }
 
@@ -42,11 +42,10 @@ impl Memory {
     pub fn of(config: &TrainConfig, threads: usize) -> Result<Memory> {
         let ranks = config.ranks();
         let each = (threads / ranks).max(1);
-        let (table, layout) = parameters(config)?;
-        let rules: Vec<_> = table.iter().map(|p| p.rule.clone()).collect();
-        let graph = graph(config)?;
+        let Parameters { rules, all: layout, trained, .. } = Parameters::of(config)?;
+        let graph = step_graph(config)?;
         let lanes = lanes(config, each);
-        let plan = engine::plan(&graph.graph, &graph.outputs(), &layout, &layout, each / lanes)?;
+        let plan = engine::plan(&graph.graph, &graph.outputs(), &layout, &trained, each / lanes)?;
         let (rows, seq) = (config.micro_rows, config.seq());
         let score = ScoreGraph::seeing(&config.model, rows, seq, rows * config.tiles)?;
         let state = engine::Layout::default();
@@ -63,7 +62,7 @@ impl Memory {
         let (_, stores) = tree(config.micro_batches() / ranks / lanes);
         Ok(Memory {
             parameters: ranks * layout.bytes(),
-            gradients: ranks * lanes * stores * layout.bytes(),
+            gradients: ranks * lanes * stores * trained.bytes(),
             optimiser: ranks * Optimiser::bytes(&layout, &rules, each)?,
             activations: ranks * lanes * plan.memory.total(),
             evaluation: evaluation.memory.total(),

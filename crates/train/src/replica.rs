@@ -5,7 +5,7 @@ use crate::lane::{Fill, Lane};
 use crate::reduce::Reduce;
 use crate::{Result, TrainConfig};
 use data::{Batch, TileBatch};
-use engine::update::Optimiser;
+use engine::update::{Optimiser, Rule};
 use engine::{CpuDevice, Data, Device, Executable, Layout, Store};
 use model::gpt::TrainGraph;
 use model::parametrisation::{self, Parameter};
@@ -40,28 +40,46 @@ pub struct Stepped {
     pub stop: bool,
 }
 
-/// The table of parameters and the layout of its stores.
-pub(crate) fn parameters(config: &TrainConfig) -> Result<(Vec<Parameter>, Layout)> {
-    let table = parametrisation::table(&config.model, &config.optimiser.choice());
-    let layout = Layout::new(table.iter().map(|p| (p.name.as_str(), p.shape.as_slice())))?;
-    Ok((table, layout))
+/// A model's parameters, and those of them that are trained.
+pub(crate) struct Parameters {
+    pub(crate) table: Vec<Parameter>,
+    /// Of those that are trained.
+    pub(crate) rules: Vec<Rule>,
+    /// Of their stores.
+    pub(crate) all: Layout,
+    /// Of the stores of their gradients.
+    pub(crate) trained: Layout,
+}
+
+impl Parameters {
+    pub(crate) fn of(config: &TrainConfig) -> Result<Parameters> {
+        let table = parametrisation::table(&config.model, &config.optimiser.choice());
+        let all = Layout::new(table.iter().map(|p| (p.name.as_str(), p.shape.as_slice())))?;
+        let rules: Vec<Rule> = table.iter().filter(|p| p.trained()).map(|p| p.rule.clone()).collect();
+        let trained = Optimiser::gradients(&all, &rules)?;
+        Ok(Parameters { table, rules, all, trained })
+    }
 }
 
 /// The graph of a micro-batch.
-pub fn graph(config: &TrainConfig) -> Result<TrainGraph> {
-    let (rows, seq, tiles) = (config.micro_rows, config.seq(), config.micro_rows * config.tiles);
-    Ok(TrainGraph::seeing(&config.model, rows, seq, tiles, config.z_loss, !config.recompute)?)
+pub fn step_graph(config: &TrainConfig) -> Result<TrainGraph> {
+    let sizes = (config.micro_rows, config.seq(), config.micro_rows * config.tiles);
+    let trained = Parameters::of(config)?.trained;
+    let trained = |name: &str| trained.shape(name).is_some();
+    Ok(TrainGraph::partly(&config.model, sizes, config.z_loss, !config.recompute, &trained)?)
 }
 
 /// Hands a batch to a graph that predicts tokens: all but the weights, which only training takes.
 pub fn upload(executable: &mut dyn Executable, batch: &Batch) -> Result<()> {
-    for (name, values) in [
-        ("tokens", &batch.tokens),
-        ("positions", &batch.positions),
-        ("lo", &batch.lo),
-        ("hi", &batch.hi),
-        ("targets", &batch.targets),
-    ] {
+    upload_inputs(executable, batch)?;
+    Ok(executable.upload("targets", Data::I32(&batch.targets))?)
+}
+
+/// Hands over what goes through the model.
+pub(crate) fn upload_inputs(executable: &mut dyn Executable, batch: &Batch) -> Result<()> {
+    for (name, values) in
+        [("tokens", &batch.tokens), ("positions", &batch.positions), ("lo", &batch.lo), ("hi", &batch.hi)]
+    {
         executable.upload(name, Data::I32(values))?;
     }
     let TileBatch { pixels, places, lo, hi, rows, .. } = &batch.tiles;
@@ -79,12 +97,11 @@ fn own(lane: &mut Mutex<Lane>) -> &mut Lane {
 impl Replica {
     /// Compiles a step and allocates all of it, with zero weights; see [`Replica::initialise`].
     pub fn new(config: &TrainConfig, device: &CpuDevice) -> Result<Replica> {
-        let (table, layout) = parameters(config)?;
-        let layout = Arc::new(layout);
-        let rules: Vec<_> = table.iter().map(|p| p.rule.clone()).collect();
-        let lanes = Lane::all(config, &graph(config)?, &layout, device)?;
+        let Parameters { table, rules, all, trained } = Parameters::of(config)?;
+        let (layout, trained) = (Arc::new(all), Arc::new(trained));
+        let lanes = Lane::all(config, &step_graph(config)?, &layout, &trained, device)?;
         let optimiser = Optimiser::new(device.cpu(), &layout, &rules, config.optimiser.settings())?;
-        let held = |lane: &Lane| layout.bytes() * lane.stores() + lane.executable().memory().total();
+        let held = |lane: &Lane| trained.bytes() * lane.stores() + lane.executable().memory().total();
         Ok(Replica {
             bytes: layout.bytes() + optimiser.bytes_held() + lanes.iter().map(held).sum::<usize>(),
             flops: lanes.iter().map(|l| l.executable().flops() as f64 * l.count() as f64).sum(),

@@ -73,6 +73,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     }
     targets.iter().try_for_each(|target| replaceable(target, options.to))?;
     let model = Model::open(&options.model)?;
+    model.config.readable_elsewhere().map_err(|e| anyhow!("{}: {e}", model.path.display()))?;
     let storage = options.dtype.storage();
     let kept = |shape: &[usize]| match options.to {
         // GGUF keeps norms as they are.

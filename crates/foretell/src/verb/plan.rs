@@ -3,8 +3,7 @@
 use crate::arguments::Common;
 use crate::checkpoint::Model;
 use crate::settings::Settings;
-use crate::{Failure, machine, memory, output};
-use anyhow::anyhow;
+use crate::{Failure, initial, machine, memory, output};
 use data::Dataset;
 use engine::CpuDevice;
 use plan::{Adjust, Budget, Corpus, Plan, Request, Site};
@@ -65,7 +64,7 @@ struct Fields {
 impl Adjust for Fields {
     fn adjust(&self, mut config: TrainConfig) -> plan::Result<TrainConfig> {
         if let Some((model, path)) = &self.init {
-            config.model = model.clone();
+            config.model = initial::architecture(model, &config.model);
             config.origin.init_from.clone_from(path);
         }
         set_fields(&config, &self.fields)
@@ -79,6 +78,12 @@ pub fn set_fields(config: &TrainConfig, fields: &[(String, String)]) -> plan::Re
         let refuse =
             |reason: String| plan::Error::Setting { name: name.clone(), value: value.clone(), reason };
         let mut whole = toml::Value::try_from(&changed).map_err(|e| refuse(e.to_string()))?;
+        // run.toml has them only where there are some.
+        let optimiser = whole.get_mut("optimiser").filter(|_| name.starts_with("optimiser.rates."));
+        if let Some(optimiser) = optimiser.and_then(toml::Value::as_table_mut) {
+            let rates = toml::Value::try_from(changed.optimiser.rates).map_err(|e| refuse(e.to_string()))?;
+            optimiser.entry("rates").or_insert(rates);
+        }
         let mut place = Some(&mut whole);
         for part in name.split('.') {
             place = place.and_then(|value| value.as_table_mut()).and_then(|table| table.get_mut(part));
@@ -113,12 +118,12 @@ pub fn apply(settings: &Settings, fixed: &mut plan::Settings) -> Result<Vec<(Str
 }
 
 /// Refuses what can be refused before the machine is measured, which takes seconds.
-pub fn check(budget: &str, settings: &Settings, vocab: usize) -> Result<Budget, Failure> {
+pub fn check(budget: &str, settings: &Settings, corpus: &Corpus) -> Result<Budget, Failure> {
     let budget = budget.parse().map_err(Failure::of_plan)?;
     let mut fixed = plan::Settings::default();
     apply(settings, &mut fixed)?;
     fixed.check().map_err(Failure::of_plan)?;
-    fixed.candidates(vocab, None).map_err(Failure::of_plan)?;
+    fixed.candidates(corpus.vocab, corpus.sight).map_err(Failure::of_plan)?;
     Ok(budget)
 }
 
@@ -141,31 +146,16 @@ fn make_at(
     site: &dyn Fn() -> Result<Site, Failure>,
     init: Option<&Model>,
 ) -> Result<Plan, Failure> {
-    let budget = check(budget, settings, corpus.vocab)?;
+    let budget = check(budget, settings, corpus)?;
     let mut fixed = plan::Settings::default();
-    if let Some(Model { config: init, .. }) = init {
-        for (name, value) in [
-            ("width", init.hidden_size),
-            ("layers", init.num_hidden_layers),
-            ("heads", init.num_attention_heads),
-            ("kv_heads", init.num_key_value_heads),
-            ("head_dim", init.head_dim),
-            ("ffn", init.intermediate_size),
-            ("seq", init.max_position_embeddings),
-        ] {
-            fixed.set(name, &value.to_string())?;
-        }
-        fixed.tied = Some(init.tie_word_embeddings);
-        if init.vocab_size < corpus.vocab {
-            return Err(anyhow!(
-                "the model has {} tokens, the data's tokenizer {}",
-                init.vocab_size,
-                corpus.vocab
-            )
-            .into());
-        }
+    if let Some(Model { config, .. }) = init {
+        fixed = initial::fixed(config, corpus)?;
     }
+    let own = fixed.clone();
     let fields = apply(settings, &mut fixed)?;
+    if let Some(Model { config, .. }) = init {
+        initial::settle(config, &own, &fixed)?;
+    }
     let init = init.map(|model| (model.config.clone(), model.path.display().to_string()));
     let adjust = Fields { fields, init };
     let site = site()?;

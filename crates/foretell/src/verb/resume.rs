@@ -1,7 +1,8 @@
 //! `resume`: go on with a run, to the same end as if it had not been stopped.
 
 use crate::arguments::Common;
-use crate::{Failure, output};
+use crate::checkpoint::Model;
+use crate::{Failure, initial, output};
 use record::{Files, RunWriter};
 use std::path::PathBuf;
 use train::TrainConfig;
@@ -50,8 +51,8 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         "" => None,
         path => match writer.run().latest()?.0 {
             Some(_) => None,
-            None => Some(crate::checkpoint::Model::open(path.as_ref())?),
+            None => Some(initial::weights(Model::open(path.as_ref())?, &config, &dataset)?.0),
         },
     };
-    super::train::go(&config, &dataset, &writer, initial.as_ref().map(|model| &model.params), &common)
+    super::train::go(&config, &dataset, &writer, initial.as_ref(), &common)
 }

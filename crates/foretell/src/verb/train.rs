@@ -6,7 +6,7 @@ use crate::prediction::Prediction;
 use crate::progress::Progress;
 use crate::sets::{self, Loaded};
 use crate::settings::Settings;
-use crate::{Failure, machine, memory, output, signals};
+use crate::{Failure, initial, machine, memory, output, signals};
 use anyhow::anyhow;
 use data::Dataset;
 use engine::{CpuDevice, Store};
@@ -31,9 +31,11 @@ use train::{
   foretell train --config runs/first/run.toml --out runs/again
   foretell train --prediction 1
 
-Settings (--set): width layers heads kv_heads head_dim ffn seq tied rows micro_rows steps
-learning_rate warmup_steps eval_tokens evals tokens_per_parameter max_epochs, and every field of
-run.toml by its dotted name (seed, optimiser.decay, schedule.kind, samples.prompts, …).")]
+Settings (--set): width layers heads kv_heads head_dim ffn eyes_width eyes_layers seq tied rows
+micro_rows steps learning_rate warmup_steps eval_tokens evals tokens_per_parameter max_epochs, and
+every field of run.toml by its dotted name (seed, optimiser.decay, schedule.kind, samples.prompts, …).
+optimiser.rates.encoder, .connector and .decoder multiply the rate of a part; 0 freezes it.
+eyes_layers=0: no encoder, patches of pictures go into the decoder through one map.")]
 pub struct Options {
     /// A folder made by `data build`
     #[arg(long, value_name = "DATA", value_parser = crate::arguments::path())]
@@ -50,7 +52,7 @@ pub struct Options {
     /// Folder of the run [default with --prediction: runs/prediction-ID]
     #[arg(long, value_name = "RUN", required_unless_present = "prediction", value_parser = crate::arguments::new_path())]
     pub out: Option<PathBuf>,
-    /// Begin with the weights of this model (weights only)
+    /// Begin with the weights of this model (weights only); on pictures also of one without eyes, which then is the decoder
     #[arg(long, value_name = "MODEL", value_parser = crate::arguments::path())]
     pub init_from: Option<PathBuf>,
     /// Ranks in this process: a power of two that divides the micro-batches
@@ -123,18 +125,15 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
         config.origin.init_from = model.path.display().to_string();
     }
     config.check().map_err(|e| Failure::Usage(e.to_string()))?;
-    if let Some(model) = initial.as_ref().filter(|model| model.config.shapes() != config.model.shapes()) {
-        return Err(Failure::Usage(format!(
-            "--init-from {}: its parameters are not those of the run ({})",
-            model.path.display(),
-            first_difference(&model.config, &config.model)
-        )));
-    }
     let dataset = Dataset::open(&config.data.path)?;
+    let initial = initial.map(|model| initial::weights(model, &config, &dataset)).transpose()?;
+    if let Some((_, Some(told))) = initial.as_ref().filter(|_| !common.json && !common.quiet) {
+        eprintln!("note: {told}");
+    }
     let writer = RunWriter::create(&out, &config.to_toml()?, Files::new())?;
     let mut common = common.clone();
     common.threads = common.threads.or(threads.filter(|&n| n > 0));
-    begin(&config, &dataset, writer, initial.as_ref().map(|model| &model.params), &common)
+    begin(&config, &dataset, writer, initial.as_ref().map(|(weights, _)| weights), &common)
 }
 
 /// Whether a setting tells when and for what a run began.
@@ -220,15 +219,6 @@ pub fn begin(
         writer.take_back();
     }
     ended
-}
-
-/// The first parameter in which two models differ.
-fn first_difference(a: &model::Config, b: &model::Config) -> String {
-    let (a, b) = (a.shapes(), b.shapes());
-    match a.iter().zip(&b).find(|(a, b)| a != b) {
-        Some(((name, shape), (_, other))) if shape != other => format!("{name}: {shape:?}, not {other:?}"),
-        _ => format!("{} parameters, not {}", a.len(), b.len()),
-    }
 }
 
 /// The configuration that a budget buys.

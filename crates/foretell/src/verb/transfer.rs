@@ -88,9 +88,12 @@ impl Adjust for Of<'_> {
 /// Runs what is not done, judges, and fails if something does not hold.
 pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<(), Failure> {
     let dataset = Dataset::open(&options.data)?;
-    let corpus = Corpus::of(&dataset)?;
+    let mut corpus = Corpus::of(&dataset)?;
+    let mut fixed = plan::Settings::default();
+    super::plan::apply(settings, &mut fixed)?;
+    corpus.sight = fixed.see(corpus.sight).map_err(Failure::of_plan)?;
     let design = TransferDesign::new(options.tokens, options.seeds);
-    let trials = design.trials(corpus.vocab).map_err(Failure::of_plan)?;
+    let trials = design.trials(corpus.vocab, corpus.sight).map_err(Failure::of_plan)?;
     let config = |trial: &Trial| {
         let mut fixed = trial.settings();
         let fields = super::plan::apply(settings, &mut fixed)?;
@@ -117,7 +120,7 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
         return Ok(());
     }
     begin(options, &asked, &trials, &config)?;
-    let coordinates = coordinates(options, common, &dataset, &config, corpus.vocab)?;
+    let coordinates = coordinates(options, common, &dataset, &config, &corpus)?;
     let member = |trial: &Trial| Member { name: trial.name.clone(), flops: trial.flops() };
     let members: Vec<Vec<Member>> = trials.iter().map(|trial| vec![member(trial)]).collect();
     let fleet =
@@ -209,7 +212,7 @@ fn coordinates(
     common: &Common,
     dataset: &Dataset,
     config: &dyn Fn(&Trial) -> Result<TrainConfig, Failure>,
-    vocab: usize,
+    corpus: &Corpus,
 ) -> Result<Vec<Coordinate>, Failure> {
     let device = machine::device_of(common, 1)?;
     let widths = WIDTHS.map(|width| (Kind::Width, width, (width, DEPTH)));
@@ -218,7 +221,7 @@ fn coordinates(
         Progress::new("coordinates", (WIDTHS.len() + DEPTHS.len()) as u64, common.quiet || common.json);
     let mut found = Vec::new();
     for (done, (kind, size, (width, layers))) in (1..).zip(widths.into_iter().chain(depths)) {
-        let shape = TransferDesign::shape(vocab, width, layers);
+        let shape = TransferDesign::shape(corpus.vocab, corpus.sight, width, layers);
         let (rows, batch) = (2, (2 * shape.seq) as f64);
         let trial = Trial {
             name: String::new(),

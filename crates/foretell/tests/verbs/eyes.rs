@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// A world with pictures, data of it, and two short runs on it that differ in their threads.
-struct Eyes {
+pub(crate) struct Eyes {
     folder: tempfile::TempDir,
 }
 
 impl Eyes {
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -24,10 +24,10 @@ impl Eyes {
     }
 }
 
-const TRAIN: &str = "train --data {data} --budget N=2e4,D=8e3 --set width=16 --set head_dim=8 --set layers=2 --set seq=384 \
+pub(crate) const TRAIN: &str = "train --data {data} --budget N=2e4,D=8e3 --set width=16 --set head_dim=8 --set layers=2 --set seq=384 \
                      --set rows=2 --set micro_rows=1 --set steps=4 --set eval_tokens=4000 --quiet";
 
-fn eyes() -> &'static Eyes {
+pub(crate) fn eyes() -> &'static Eyes {
     static EYES: LazyLock<Eyes> = LazyLock::new(|| {
         let eyes = Eyes { folder: tempfile::tempdir().unwrap() };
         eyes.run("data generate --world 7 --pictures 1 --bytes 20000 --out {world} --quiet");

@@ -13,6 +13,7 @@ mod foretold_sets;
 mod help;
 mod kill;
 mod ladder;
+mod parts;
 mod plan;
 mod predict;
 mod quickstart;
