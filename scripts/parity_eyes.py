@@ -23,7 +23,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from tokenizers import AddedToken
 from transformers import (AutoModelForImageTextToText, AutoTokenizer, Idefics3Config, Idefics3Processor, LlavaConfig,
-                          LlavaProcessor, SmolVLMConfig, SmolVLMProcessor)
+                          LlavaProcessor, SmolVLMConfig)
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
@@ -34,7 +34,7 @@ PICTURE_TOKENS = ["<fake_token_around_image>", "<image>", "<global-img>", "<end_
 SIZES = {"small": (20, 13), "wide": (70, 30), "tall": (31, 47)}
 PROMPTS = {"one tile": ["small"], "many tiles": ["wide"], "two pictures": ["tall", "small"]}
 # llama.cpp's GELU: half floats, eleven bits, in each of the encoder's layers.
-LLAMA_CPP = 2e-2
+LLAMA_CPP = 2e-3
 
 
 def draw(folder):
@@ -69,7 +69,8 @@ def random_model(layout, folder, tokenizer):
     elif layout == "smolvlm":
         config = SmolVLMConfig(vision_config=vision, text_config=dict(model_type="llama", **text), scale_factor=3,
                                image_token_id=image, tie_word_embeddings=False)
-        processor = SmolVLMProcessor(SmolVLMImageProcessorPil(**pictures), tokenizer, image_seq_len=4)
+        # Its own processor is one of videos, too, and takes packages for that; it writes pictures as Idefics3's does.
+        processor = Idefics3Processor(SmolVLMImageProcessorPil(**pictures), tokenizer, image_seq_len=4)
     else:
         config = Idefics3Config(vision_config=vision, text_config=dict(model_type="qwen3", **text), scale_factor=2,
                                 image_token_id=image, tie_word_embeddings=False)
@@ -99,7 +100,7 @@ class Reference:
         self.bare = layout == "llava"
         of_pictures, whole = {
             "idefics3": (Idefics3ImageProcessorPil, Idefics3Processor),
-            "smolvlm": (SmolVLMImageProcessorPil, SmolVLMProcessor),
+            "smolvlm": (SmolVLMImageProcessorPil, Idefics3Processor),
             "llava": (SiglipImageProcessorPil, LlavaProcessor),
         }[layout]
         self.processor = whole.from_pretrained(folder, image_processor=of_pictures(**settings), tokenizer=tokenizer)
