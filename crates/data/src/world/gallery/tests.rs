@@ -230,7 +230,7 @@ fn combinations(world: &World, one: &Exhibit) -> Vec<(usize, usize)> {
             numbers.iter().enumerate().map(|(cell, value)| (number(&value[0]) - 1, cell)).collect()
         }
         Sight::Text if one.level < 3 => {
-            let words = Maker::new(world, one.sight, one.level, 0, false).words([4, 8][level]);
+            let words = Maker::new(world, (one.sight, one.level, 0), false, false).words([4, 8][level]);
             let place = |name: &str| words.iter().position(|word| *word == name).unwrap();
             let lines = found(r#""([a-z ]+)" in (\w+)"#);
             let pairs = lines.iter().flat_map(|line| {
