@@ -4,6 +4,7 @@ use crate::rules::{self, EPOCHS_REFUSED, EPOCHS_WARNED, EVAL_SHARE, EVALS, TOKEN
 use crate::{Budget, Error, Result, Settings, Shape, Sight, Site, Stopwatch, step_config};
 use engine::CpuDevice;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub struct Corpus {
     pub eval_tokens: u64,
     /// Of its pictures.
     pub sight: Option<Sight>,
+    /// How many documents with pictures it has of so many tokens and tiles.
+    pub shown: BTreeMap<(usize, usize), u64>,
     /// Where, and which.
     pub data: DataConfig,
 }
@@ -36,12 +39,30 @@ impl Corpus {
             train_tokens: Some(manifest.train.tokens),
             eval_tokens: manifest.eval.tokens,
             sight: Sight::of(dataset),
+            shown: dataset.train().shown(),
             data: DataConfig {
                 path: PathBuf::from(dataset.folder()),
                 hash: manifest.data_hash(),
                 eval_hash: manifest.eval_hash(),
             },
         }
+    }
+
+    /// Documents with pictures, and how many of them fit into no row of `seq` tokens with room for `tiles` tiles: they are cut.
+    pub fn cut(&self, seq: usize, tiles: usize) -> (u64, u64) {
+        let fits_not = |((length, shown), _): &(&(usize, usize), &u64)| *length > seq || *shown > tiles;
+        (self.shown.values().sum(), self.shown.iter().filter(fits_not).map(|(_, count)| count).sum())
+    }
+
+    /// The same for people; `None` where none is cut.
+    pub fn cut_note(&self, seq: usize, tiles: usize) -> Option<String> {
+        let (all, cut) = self.cut(seq, tiles);
+        (cut > 0).then(|| {
+            format!(
+                "{cut} of {all} documents with pictures fit into no row of {seq} tokens and {tiles} tiles, and are cut; \
+                 --set seq gives longer ones"
+            )
+        })
     }
 }
 
@@ -408,7 +429,7 @@ fn finish(
     let tokens = config.steps * config.step_tokens();
     let parameters = shape.parameters();
     let flops = train::step_flops(&config)? * config.steps as f64;
-    let mut notes: Vec<String> = Vec::new();
+    let mut notes: Vec<String> = request.corpus.cut_note(config.seq(), config.tiles).into_iter().collect();
     let (ratio, rule) = (tokens as f64 / parameters as f64, request.settings.tokens_per_parameter);
     if ratio < 0.5 * rule.unwrap_or(TOKENS_PER_PARAMETER) {
         notes.push(format!("{ratio:.1} tokens a parameter are few: even the smallest shape is too large"));

@@ -42,6 +42,7 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
             train_tokens: None,
             eval_tokens: u64::MAX,
             sight: None,
+            shown: Default::default(),
             data: train::DataConfig { path: "none".into(), hash: String::new(), eval_hash: String::new() },
         },
         (None, None) => return Err(Failure::Usage("--data or --vocab is needed".into())),
