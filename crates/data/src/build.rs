@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::Document;
 use crate::error::{Error, Result};
-use crate::filter::Filter;
+use crate::filter::{Filter, HELD_OUT};
 use crate::manifest::{Counts, FORMAT, Manifest, SourceEntry, Span, SplitEntry, TokenizerEntry, VERSION};
 use crate::picture::Bounds;
 use crate::pipeline::{self, Pass, Worked};
@@ -660,10 +660,18 @@ fn prepare<T>(
             *counts.dropped.entry(reason).or_default() += 1;
             continue;
         }
+        let loaded = document.load_images(Bounds::default().bytes);
+        if let Some((item, drop)) = filter.shows(&document) {
+            counts.held_out_items += 1;
+            counts.note(format!("{}: shows a picture of the held-out item {item}", document.id));
+            if drop {
+                *counts.dropped.entry(HELD_OUT.into()).or_default() += 1;
+                continue;
+            }
+        }
         if let Some(licence) = record.licence {
             *output.licences.entry(licence).or_default() += 1;
         }
-        let loaded = document.load_images(Bounds::default().bytes);
         let made = loaded.and_then(|()| {
             let make = |piece: Document| each(&piece, piece.content_hash(), record.held);
             cut(document, config.cut_bytes).into_iter().map(make).collect::<Result<Vec<T>>>()

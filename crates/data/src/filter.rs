@@ -58,6 +58,9 @@ fn one() -> usize {
     1
 }
 
+/// Why a document is dropped that holds an item of an exam.
+pub(crate) const HELD_OUT: &str = "held-out item";
+
 /// What stands in the place of redacted text.
 const REDACTED: &str = "[redacted]";
 
@@ -106,6 +109,12 @@ impl Filter {
         self.heldout.as_ref().map_or(&[], |(items, _)| &items.refused)
     }
 
+    /// The held-out item one of whose pictures a document shows, and whether the document is to be dropped for it.
+    pub(crate) fn shows(&self, document: &Document) -> Option<(&str, bool)> {
+        let (items, drop) = self.heldout.as_ref()?;
+        Some((items.shown_in(document)?, *drop))
+    }
+
     /// Whether there is nothing to check.
     pub(crate) fn is_empty(&self) -> bool {
         self.rules.is_empty() && self.heldout.is_none()
@@ -120,7 +129,7 @@ impl Filter {
         if let Some((items, drop)) = &self.heldout
             && let Some(item) = items.find_in(document)
         {
-            verdict.dropped = drop.then(|| "held-out item".to_owned());
+            verdict.dropped = drop.then(|| HELD_OUT.to_owned());
             verdict.item = Some(item.to_owned());
             if *drop {
                 return verdict;

@@ -3,14 +3,18 @@
 //! An item is kept as hashes of pieces of its normalised text (letters and digits alone), so that the list
 //! can lie beside training data without being the exam. A document holds an item if any piece of it is a
 //! substring of the document's normalised text. A rolling hash finds candidates, a strong one decides.
+//!
+//! What asks about pictures is known by these, for many such items have the same words: a document holds it if it shows one of them,
+//! to the byte.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use crate::document::Document;
+use crate::document::{Document, ImageRef};
 use crate::error::{Error, Result};
+use crate::question::{Question, holds_questions, is_parquet, questions};
 use crate::storage;
 
 /// Characters in a piece; a shorter item is one piece.
@@ -33,6 +37,8 @@ struct Piece {
 pub struct HeldOut {
     by_length: Vec<(usize, HashMap<u64, Vec<Piece>>)>,
     names: Vec<String>,
+    /// Hashes of the files of pictures that are asked about, each with an item.
+    pictures: HashMap<[u8; 32], String>,
     /// Items too short to be told from ordinary text.
     pub refused: Vec<String>,
 }
@@ -105,7 +111,28 @@ impl HeldOut {
         self.names.is_empty()
     }
 
-    /// The name of an item that the document holds.
+    /// Questions: those that show pictures by these, others by their prompts.
+    fn from_questions(questions: &[Question]) -> Self {
+        let told = questions.iter().filter(|question| question.pictures.is_empty());
+        let mut list = HeldOut::from_items(told.map(|question| (question.id.as_str(), &question.prompt)));
+        for question in questions {
+            for picture in &question.pictures {
+                list.pictures.insert(*blake3::hash(picture).as_bytes(), question.id.clone());
+            }
+        }
+        list
+    }
+
+    /// The name of an item one of whose pictures the document shows, if these were loaded.
+    pub fn shown_in(&self, document: &Document) -> Option<&str> {
+        let mut loaded = document.images().filter_map(|image| match image {
+            ImageRef::Bytes(bytes) if !self.pictures.is_empty() => Some(blake3::hash(bytes)),
+            _ => None,
+        });
+        loaded.find_map(|hash| self.pictures.get(hash.as_bytes())).map(String::as_str)
+    }
+
+    /// The name of an item that the document's text holds.
     pub fn find_in(&self, document: &Document) -> Option<&str> {
         let characters: Vec<char> = document.texts().flat_map(normalise).collect();
         let mut first = None;
@@ -198,8 +225,19 @@ impl HeldOut {
     }
 
     /// Reads a list: one that was saved, or the items themselves, a line each, plain or as JSON objects
-    /// of which `text`, `question` or `prompt` is the item. Its number is then the item's name.
+    /// of which `text`, `question` or `prompt` is the item. Its number is then the item's name. Of questions about pictures, in JSONL
+    /// or Parquet, the pictures are.
     pub fn open(path: &Path) -> Result<Self> {
+        if holds_questions(path) {
+            match questions(path) {
+                Ok((all, _)) if is_parquet(path) || all.iter().any(|one| !one.pictures.is_empty()) => {
+                    return Ok(HeldOut::from_questions(&all));
+                }
+                Err(error) if is_parquet(path) => return Err(error),
+                // A list of texts, whatever else stands in its lines.
+                _ => {}
+            }
+        }
         let text = storage::read_text(path)?;
         let mut lines = text.lines();
         if lines.next() != Some(HEADER) {

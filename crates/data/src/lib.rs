@@ -45,7 +45,7 @@ pub use manifest::{Counts, Manifest, ShardEntry, SourceEntry, Span, SplitEntry, 
 pub use order::Order;
 pub use page::page;
 pub use passages::{Passage, Passages, passages};
-pub use question::{Question, holds_questions, questions};
+pub use question::{Question, each_question, holds_questions, questions};
 pub use reader::{InvalidUtf8, read_file};
 pub use recipe::{Posed, Recipe};
 pub use seeing::{Look, Prompt, Seeing, image_token};

@@ -65,6 +65,12 @@ pub fn passages(path: &str, tokenizer: &Tokenizer, most_tokens: u64) -> Result<P
             match item {
                 Err(problem) => passed_over(problem),
                 Ok(record) => {
+                    if record.document.images().next().is_some() {
+                        let place = record.document.id;
+                        return Err(Error::Config(format!(
+                            "{place}: shows a picture, and a set of text is scored without; questions about pictures can be a set"
+                        )));
+                    }
                     for piece in cut(record.document, LONGEST) {
                         let text = piece.texts().collect::<Vec<_>>().join("\n");
                         if !text.trim().is_empty() {
@@ -188,6 +194,9 @@ mod tests {
         assert_eq!((set.taken.len(), set.taken[0].bytes, set.taken[0].words), (1, 20, 5));
         assert_eq!(set.malformed.0, 1);
         assert!(set.malformed.1.unwrap().contains("a.jsonl:2"));
+        fs::write(&path, "{\"segments\": [{\"image\": \"a.png\"}, {\"text\": \"a\"}]}\n").unwrap();
+        let said = passages(&path.display().to_string(), &tokenizer, 1).unwrap_err().to_string();
+        assert!(said.contains("a.jsonl:1") && said.contains("picture"), "{said}");
         fs::write(&path, "\n").unwrap();
         assert!(
             passages(&path.display().to_string(), &tokenizer, 1).unwrap_err().to_string().contains("no text")

@@ -8,6 +8,7 @@ use crate::document::Document;
 use crate::error::{Error, Result};
 use crate::picture::{Bounds, Layout, Picture, Preparation};
 use crate::prepare::Preparer;
+use crate::shard::Piece;
 use crate::tokenizer::{Encoder, Tokenizer, pretty};
 
 const BORDER: &str = "<fake_token_around_image>";
@@ -246,34 +247,36 @@ impl Prompt {
     /// # Errors
     /// [`Error::Image`] for an image that cannot be read, or that a model without eyes (`look` is `None`) is shown.
     pub fn new(document: Document, tokenizer: &Tokenizer, look: Option<&Look>) -> Result<Prompt> {
-        let mut document = document;
-        let image = |what: String| Error::Image { place: document.id.clone(), what };
-        let pictures = match look {
-            Some(look) => Some(PictureTokens::new(&look.seeing, tokenizer)),
-            None if document.images().next().is_some() => return Err(image("the model has no eyes".into())),
-            None => None,
-        };
-        document.load_images(Bounds::default().bytes)?;
-        let piece = Preparer::new(tokenizer, pictures.as_ref()).encode(&document, [0; 32])?;
-        let mut prompt = Prompt { tokens: piece.tokens, tiles: TileBatch::default() };
-        let Some(look) = look.filter(|_| !piece.images.is_empty()) else { return Ok(prompt) };
-        let count = piece.images.iter().map(|image| image.layout.tiles()).sum();
-        let each = look.seeing.tokens();
-        prompt.tiles.clear(count, look.order.len(), look.seeing.patch_len(), each);
-        for shown in &piece.images {
-            let read = Picture::decode(&shown.bytes, &Bounds::default());
-            let read =
-                read.map_err(|error| Error::Image { place: document.id.clone(), what: error.to_string() })?;
-            let tiles = look.seeing.preparation.apply(&read);
-            for tile in 0..tiles.layout().tiles() {
-                prompt.tiles.put(&tiles, tile, look);
+        let place = document.id.clone();
+        let piece = encode(document, tokenizer, look)?;
+        let tiles = match look.filter(|_| !piece.images.is_empty()) {
+            Some(look) => {
+                look.show(&place, &piece.tokens, piece.images.iter().map(|image| image.bytes.as_slice()))?
             }
-        }
-        let shown =
-            (0..).zip(&prompt.tokens).filter(|(_, token)| **token as i32 == look.image).map(|(at, _)| at);
-        prompt.tiles.rows.iter_mut().zip(shown).for_each(|(row, at)| *row = at);
-        Ok(prompt)
+            None => TileBatch::default(),
+        };
+        Ok(Prompt { tokens: piece.tokens, tiles })
     }
+
+    /// Its tokens alone.
+    ///
+    /// # Errors
+    /// As [`Prompt::new`].
+    pub fn tokens(document: Document, tokenizer: &Tokenizer, look: Option<&Look>) -> Result<Vec<u32>> {
+        Ok(encode(document, tokenizer, look)?.tokens)
+    }
+}
+
+fn encode(mut document: Document, tokenizer: &Tokenizer, look: Option<&Look>) -> Result<Piece> {
+    let pictures = match look {
+        Some(look) => Some(PictureTokens::new(&look.seeing, tokenizer)),
+        None if document.images().next().is_some() => {
+            return Err(Error::Image { place: document.id, what: "the model has no eyes".into() });
+        }
+        None => None,
+    };
+    document.load_images(Bounds::default().bytes)?;
+    Preparer::new(tokenizer, pictures.as_ref()).encode(&document, [0; 32])
 }
 
 /// What a batch needs to know of pictures.
@@ -287,6 +290,40 @@ pub struct Look {
     pub tiles: usize,
     /// The token in whose place a part of a picture stands.
     pub image: i32,
+}
+
+impl Look {
+    /// Tiles whose tokens stand among these.
+    pub fn tiles_in(&self, tokens: &[u32]) -> usize {
+        let shown = tokens.iter().filter(|token| **token as i32 == self.image).count();
+        shown.div_ceil(self.seeing.tokens().max(1))
+    }
+
+    /// The tiles of the pictures of the text `place`, whose files come in order; rows count its tokens.
+    ///
+    /// # Errors
+    /// [`Error::Image`] for what is no picture.
+    pub fn show<'p>(
+        &self,
+        place: &str,
+        tokens: &[u32],
+        pictures: impl IntoIterator<Item = &'p [u8]>,
+    ) -> Result<TileBatch> {
+        let mut batch = TileBatch::default();
+        let each = self.seeing.tokens();
+        batch.clear(self.tiles_in(tokens), self.order.len(), self.seeing.patch_len(), each);
+        for bytes in pictures {
+            let read = Picture::decode(bytes, &Bounds::default());
+            let read = read.map_err(|error| Error::Image { place: place.into(), what: error.to_string() })?;
+            let tiles = self.seeing.preparation.apply(&read);
+            for tile in 0..tiles.layout().tiles() {
+                batch.put(&tiles, tile, self);
+            }
+        }
+        let shown = (0..).zip(tokens).filter(|(_, token)| **token as i32 == self.image).map(|(at, _)| at);
+        batch.rows.iter_mut().zip(shown).for_each(|(row, at)| *row = at);
+        Ok(batch)
+    }
 }
 
 #[cfg(test)]

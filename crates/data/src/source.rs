@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::question::holds_questions;
-use crate::reader::{Problem, parquet_questions};
+use crate::reader::Problem;
 use crate::recipe::{caption_of, is_image};
 
 /// One input as the user names it: a file, a folder or a glob, with its share of the mix.
@@ -139,8 +139,7 @@ pub(crate) fn resolve(sources: &[Source], holdout: f64, exclude: &[String]) -> R
                 continue;
             }
             let asks = match name.rsplit_once('.') {
-                Some((_, "jsonl")) => holds_questions(&path),
-                Some((_, "parquet")) => parquet_questions(&path),
+                Some((_, "jsonl" | "parquet")) => holds_questions(&path),
                 _ => false,
             };
             if asks {

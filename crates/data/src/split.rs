@@ -1,5 +1,6 @@
 //! One split of a data folder, train or eval: its shards as one sequence of tokens.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -202,6 +203,19 @@ impl Split {
             let place = start + shard.segment_start(s)..start + shard.segment_end(s);
             Some((place, shard.image(image), shard.image_layout(image)))
         })
+    }
+
+    /// How many documents with pictures there are of so many tokens and tiles.
+    pub fn shown(&self) -> BTreeMap<(usize, usize), u64> {
+        let mut shown = BTreeMap::new();
+        for document in (0..self.documents()).filter(|_| self.sees()) {
+            let tiles: usize = self.document_images(document).map(|(.., layout)| layout.tiles()).sum();
+            if tiles > 0 {
+                let Range { start, end } = self.document(document);
+                *shown.entry(((end - start) as usize, tiles)).or_default() += 1;
+            }
+        }
+        shown
     }
 
     /// Tiles of which a part is shown in a range of tokens, all of one document.

@@ -9,7 +9,9 @@ use anyhow::anyhow;
 use record::{Answered, Run as RunFolder};
 use scaling::backtest::Reach;
 use scaling::linked::{self, Linked};
-use scaling::questions::{Answer, Answers, Bucket, Examined, Foretold, Known, Mark, Question, Rate};
+use scaling::questions::{
+    Answer, Answers, Bucket, Examined, Foretold, Grouping, Known, Mark, Question, Rate,
+};
 use scaling::{Run, Target};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -26,7 +28,7 @@ pub struct SetLaw {
     /// Of text: bits a byte of every rung, and what single laws say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<TextLaw>,
-    /// Of questions: the buckets from easy to hard.
+    /// Of questions: the buckets in their order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub questions: Option<QuestionLaw>,
 }
@@ -45,7 +47,7 @@ pub struct TextLaw {
 pub struct QuestionLaw {
     /// Questions left out because some rung gives their right answer no probability, each with that rung.
     pub excluded: Vec<(String, String)>,
-    /// From easy to hard.
+    /// From easy to hard; with pictures by family and level.
     pub buckets: Vec<Known>,
 }
 
@@ -85,7 +87,7 @@ pub struct TextForesight {
 pub struct QuestionForesight {
     /// Questions left out.
     pub excluded: Vec<String>,
-    /// From easy to hard.
+    /// In the same order.
     pub buckets: Vec<BucketForesight>,
     /// As of the held-out loss, of surprise.
     pub widening: f64,
@@ -181,14 +183,18 @@ fn table(set: &FurtherSet, path: &Path, rungs: &[Finished]) -> Result<Answers, F
         }
         rows.push((rung.run, answers.iter().map(row).collect()));
     }
-    Ok(Answers { questions, rows })
+    let grouping = match set.kind {
+        SetKind::Pictured => Grouping::Cells,
+        SetKind::Questions | SetKind::Text => Grouping::Difficulty,
+    };
+    Ok(Answers { questions, grouping, rows })
 }
 
 /// What the rungs say of their sets.
 pub fn laws(sets: &[FurtherSet], path: &Path, rungs: &[Finished]) -> Result<Vec<SetLaw>, Failure> {
     let law = |set: &FurtherSet| -> Result<SetLaw, Failure> {
         let name = set.name.clone();
-        if set.kind == SetKind::Questions {
+        if set.kind != SetKind::Text {
             let table = table(set, path, rungs)?;
             let named = |(question, rung): (usize, usize)| {
                 (table.questions[question].id.clone(), rungs[rung].name.clone())
@@ -220,7 +226,7 @@ pub fn foretell(
             SetForesight { name: set.name.clone(), hash: set.hash.clone(), text: None, questions: None };
         let made = match set.kind {
             SetKind::Text => text(set, path, rungs, target)?.map(|text| one.text = Some(text)),
-            SetKind::Questions => {
+            SetKind::Questions | SetKind::Pictured => {
                 questions(set, path, rungs, target, flops)?.map(|questions| one.questions = Some(questions))
             }
         };
@@ -306,10 +312,11 @@ pub fn people(sets: &[SetForesight], text: &mut String) {
         }
         let Some(one) = &set.questions else { continue };
         let count: usize = one.buckets.iter().map(|bucket| bucket.questions).sum();
-        let _ = writeln!(text, "  set {}: {count} questions from easy to hard; in %:", set.name);
+        let order = order(one.buckets.iter().map(|bucket| &bucket.bucket));
+        let _ = writeln!(text, "  set {}: {count} questions {order}; in %:", set.name);
         let _ = writeln!(
             text,
-            "    {:>6} {:>9} {:>6} {:>9} {:>9} {:>14} {:>13} {:>14}",
+            "    {:>10} {:>9} {:>6} {:>9} {:>9} {:>14} {:>11} {:>14}",
             "bucket", "questions", "chance", "best rung", "accuracy", "90 %", "probability", "90 %"
         );
         for bucket in &one.buckets {
@@ -321,7 +328,7 @@ pub fn people(sets: &[SetForesight], text: &mut String) {
                 (cells(&bucket.accuracy), cells(&bucket.probability));
             let _ = writeln!(
                 text,
-                "    {:>6} {:>9} {:>6.1} {:>9.1} {accuracy:>9.1} {its:>14} {probability:>13.1} {other:>14}",
+                "    {:>10} {:>9} {:>6.1} {:>9.1} {accuracy:>9.1} {its:>14} {probability:>11.1} {other:>14}",
                 bucket.bucket.name,
                 bucket.questions,
                 100.0 * bucket.chance,
@@ -348,6 +355,15 @@ pub fn people(sets: &[SetForesight], text: &mut String) {
     }
 }
 
+/// In what order buckets come.
+fn order<'b>(mut buckets: impl Iterator<Item = &'b Bucket>) -> &'static str {
+    // Those of like difficulty are numbered.
+    match buckets.all(|bucket| bucket.name.parse::<usize>().is_ok()) {
+        true => "from easy to hard",
+        false => "by family and level",
+    }
+}
+
 /// What `ladder fit` says, for people.
 pub fn people_of_laws(laws: &[SetLaw], text: &mut String) {
     for set in laws {
@@ -359,8 +375,9 @@ pub fn people_of_laws(laws: &[SetLaw], text: &mut String) {
         let Some(one) = &set.questions else { continue };
         let _ = writeln!(
             text,
-            "  set {}: buckets from easy to hard by their capability laws, −E[ln p] = α·C^(−k); {} questions left out",
+            "  set {}: buckets {} with their capability laws, −E[ln p] = α·C^(−k); {} questions left out",
             set.name,
+            order(one.buckets.iter().map(|known| &known.bucket)),
             one.excluded.len()
         );
         for known in &one.buckets {
@@ -369,7 +386,7 @@ pub fn people_of_laws(laws: &[SetLaw], text: &mut String) {
             });
             let _ = writeln!(
                 text,
-                "    {:>2} {:>5} questions, chance {:>4.1} %, best rung {:>5.1} % right, mean p {:.3}; {law}",
+                "    {:>10} {:>5} questions, chance {:>4.1} %, best rung {:>5.1} % right, mean p {:.3}; {law}",
                 known.bucket.name,
                 known.best.questions,
                 100.0 * known.chance,

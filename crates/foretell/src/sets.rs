@@ -1,12 +1,13 @@
 //! Further sets, from `--score NAME=PATH` to the records: text of another kind than what is trained on, and
-//! questions with known answers. The finished model is scored on them.
+//! questions with known answers, with or without pictures. The finished model is scored on them.
 
 use crate::Failure;
 use anyhow::{Context, anyhow};
-use data::{Passage, Question, Tokenizer};
+use data::{Dataset, Look, Passage, Prompt, Question, TileBatch};
 use engine::{CpuDevice, Store};
-use generate::Scorer;
+use generate::{Scorer, Seen};
 use record::Answered;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use train::{FurtherSet, SetKind, SetScores, TrainConfig};
@@ -17,6 +18,12 @@ const TEXT_TOKENS: u64 = plan::rules::EVAL_TOKENS;
 /// Tokens of questions at most, each of whose choices is read with the prompt before it.
 const QUESTION_TOKENS: u64 = 1 << 20;
 
+/// The same where there are pictures, for each choice has them before it, too.
+const PICTURED_TOKENS: u64 = 1 << 19;
+
+/// Questions whose pictures are decoded at once.
+const SHOWN: usize = 32;
+
 /// A set that was read.
 pub struct Loaded {
     /// As it stands in `run.toml`.
@@ -26,7 +33,8 @@ pub struct Loaded {
 
 enum Content {
     Text(Vec<Passage>),
-    Questions(Vec<Asked>),
+    /// And how their pictures are seen, if there are some.
+    Questions(Vec<Asked>, Option<Look>),
 }
 
 /// A question in tokens.
@@ -39,7 +47,7 @@ struct Asked {
 }
 
 /// Reads what `--score` names: the kind of each set by its content, its tokens and hash.
-pub fn resolve(options: &[String], tokenizer: &Tokenizer) -> Result<Vec<FurtherSet>, Failure> {
+pub fn resolve(options: &[String], dataset: &Dataset) -> Result<Vec<FurtherSet>, Failure> {
     let mut sets: Vec<FurtherSet> = Vec::new();
     for option in options {
         let (name, path) = named(option)?;
@@ -53,7 +61,7 @@ pub fn resolve(options: &[String], tokenizer: &Tokenizer) -> Result<Vec<FurtherS
         if sets.iter().any(|other| other.name == name) {
             return Err(Failure::Usage(format!("--score {option}: there are two sets of that name")));
         }
-        sets.push(read(&set, tokenizer, true)?.set);
+        sets.push(read(&set, dataset, true)?.set);
     }
     Ok(sets)
 }
@@ -82,10 +90,10 @@ pub fn moved(sets: &mut [FurtherSet], options: &[String]) -> Result<(), Failure>
 }
 
 /// Reads the sets of a run, which must be those that it was begun with.
-pub fn load(sets: &[FurtherSet], tokenizer: &Tokenizer) -> Result<Vec<Loaded>, Failure> {
+pub fn load(sets: &[FurtherSet], dataset: &Dataset) -> Result<Vec<Loaded>, Failure> {
     let mut all = Vec::new();
     for set in sets {
-        let loaded = read(set, tokenizer, false)?;
+        let loaded = read(set, dataset, false)?;
         if loaded.set.hash != set.hash {
             let FurtherSet { name, path, hash, .. } = set;
             return Err(anyhow!(
@@ -100,8 +108,31 @@ pub fn load(sets: &[FurtherSet], tokenizer: &Tokenizer) -> Result<Vec<Loaded>, F
     Ok(all)
 }
 
+/// Refuses questions with pictures that do not fit into a run's rows.
+pub fn check(sets: &[Loaded], config: &TrainConfig) -> Result<(), Failure> {
+    for Loaded { set, content } in sets {
+        let Content::Questions(asked, Some(look)) = content else { continue };
+        let (seq, room) = (config.seq(), config.micro_rows * config.tiles);
+        for Asked { question, texts, .. } in asked {
+            let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
+            let tiles = texts.first().map_or(0, |text| look.tiles_in(text));
+            if longest > seq + 1 || tiles > room {
+                return Err(anyhow!(
+                    "the set {}: question {} has {longest} tokens and {tiles} tiles, where {seq} and {room} fit; \
+                     --set seq gives longer rows",
+                    set.name,
+                    question.id
+                )
+                .into());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Reads a set; says what was passed over when it is read for the first time.
-fn read(set: &FurtherSet, tokenizer: &Tokenizer, first: bool) -> Result<Loaded, Failure> {
+fn read(set: &FurtherSet, dataset: &Dataset, first: bool) -> Result<Loaded, Failure> {
+    let tokenizer = dataset.tokenizer();
     let about = || format!("the set {} (--score {}=PATH gives its place)", set.name, set.name);
     let mut set = set.clone();
     let content = match set.kind {
@@ -117,52 +148,98 @@ fn read(set: &FurtherSet, tokenizer: &Tokenizer, first: bool) -> Result<Loaded, 
             set.hash = passages.hash;
             Content::Text(passages.taken)
         }
-        SetKind::Questions => {
-            let (questions, hash) = data::questions(Path::new(&set.path)).with_context(about)?;
-            let (asked, tokens) = ask(questions, tokenizer, set.tokens).with_context(about)?;
-            (set.tokens, set.hash) = (tokens, hash);
-            Content::Questions(asked)
+        SetKind::Questions | SetKind::Pictured => {
+            let most = set.tokens;
+            let mut sample = Sample { dataset, most, kept: BTreeMap::new(), tokens: 0, beyond: None };
+            let (mut place, mut failed) = (0, None);
+            let told = data::each_question(Path::new(&set.path), &mut |question| {
+                if first && !question.pictures.is_empty() && set.kind == SetKind::Questions {
+                    set.kind = SetKind::Pictured;
+                    sample.most = PICTURED_TOKENS;
+                    sample.fit();
+                }
+                place += 1;
+                failed = failed.take().or(sample.offer(place, question).err());
+                Ok(())
+            });
+            set.hash = told.with_context(about)?;
+            if let Some(error) = failed {
+                return Err(error.context(about()).into());
+            }
+            set.tokens = sample.tokens;
+            let mut kept: Vec<(usize, Asked)> = sample.kept.into_values().collect();
+            // As they come in the file.
+            kept.sort_by_key(|(place, _)| *place);
+            let asked = kept.into_iter().map(|(_, asked)| asked).collect();
+            let look = dataset.look().filter(|_| set.kind == SetKind::Pictured);
+            Content::Questions(asked, look.cloned())
         }
     };
     Ok(Loaded { set, content })
 }
 
-/// Encodes questions, those with the lowest hashes if all would have too many tokens; and counts the tokens.
-fn ask(questions: Vec<Question>, tokenizer: &Tokenizer, most: u64) -> anyhow::Result<(Vec<Asked>, u64)> {
-    let mut asked = Vec::new();
-    for question in questions {
-        let about = || format!("question {}", question.id);
-        let prompt = generate::prompt(tokenizer, &question.prompt).with_context(about)?;
-        let (mut texts, mut begins) = (Vec::new(), Vec::new());
+/// The questions with the lowest hashes so far.
+struct Sample<'d> {
+    dataset: &'d Dataset,
+    most: u64,
+    /// By hash; each with its place in the file.
+    kept: BTreeMap<String, (usize, Asked)>,
+    tokens: u64,
+    /// The lowest hash that did not fit: none behind it can.
+    beyond: Option<String>,
+}
+
+impl Sample<'_> {
+    fn offer(&mut self, place: usize, question: Question) -> anyhow::Result<()> {
+        let hash = record::hash(question.id.as_bytes());
+        if self.beyond.as_ref().is_some_and(|beyond| hash >= *beyond) {
+            return Ok(());
+        }
+        let about = format!("question {}", question.id);
+        let asked = encode(question, self.dataset).with_context(|| about)?;
+        self.tokens += asked.tokens();
+        self.kept.insert(hash, (place, asked));
+        self.fit();
+        Ok(())
+    }
+
+    fn fit(&mut self) {
+        while self.tokens > self.most && self.kept.len() > 1 {
+            let Some((hash, (_, dropped))) = self.kept.pop_last() else { break };
+            self.tokens -= dropped.tokens();
+            self.beyond = Some(hash);
+        }
+    }
+}
+
+impl Asked {
+    fn tokens(&self) -> u64 {
+        self.texts.iter().map(|text| text.len() as u64).sum()
+    }
+}
+
+fn encode(question: Question, dataset: &Dataset) -> anyhow::Result<Asked> {
+    let tokenizer = dataset.tokenizer();
+    let (mut texts, mut begins) = (Vec::new(), Vec::new());
+    if question.pictures.is_empty() {
+        let prompt = generate::prompt(tokenizer, &question.prompt)?;
         for choice in &question.choices {
-            let text =
-                generate::prompt(tokenizer, &format!("{}{choice}", question.prompt)).with_context(about)?;
+            let text = generate::prompt(tokenizer, &format!("{}{choice}", question.prompt))?;
             // Where a token spans the end of the prompt, the choice begins with it.
             begins.push(text.iter().zip(&prompt).take_while(|(a, b)| a == b).count());
             texts.push(text);
         }
-        asked.push(Asked { question, texts, begins });
-    }
-    let size = |one: &Asked| one.texts.iter().map(|text| text.len() as u64).sum::<u64>();
-    let total: u64 = asked.iter().map(size).sum();
-    if total <= most {
-        return Ok((asked, total));
-    }
-    let mut order: Vec<(String, usize)> =
-        asked.iter().enumerate().map(|(i, one)| (record::hash(one.question.id.as_bytes()), i)).collect();
-    order.sort();
-    let (mut sum, mut kept) = (0, vec![false; asked.len()]);
-    for (_, i) in order {
-        let tokens = size(&asked[i]);
-        if sum > 0 && sum + tokens > most {
-            break;
+    } else {
+        // A document's segments are encoded one by one.
+        let prompt = Prompt::tokens(question.document(), tokenizer, dataset.look())?;
+        for choice in &question.choices {
+            let mut text = prompt.clone();
+            tokenizer.encode_ordinary(choice, &mut text)?;
+            begins.push(prompt.len());
+            texts.push(text);
         }
-        sum += tokens;
-        kept[i] = true;
     }
-    let mut kept = kept.into_iter();
-    asked.retain(|_| kept.next().unwrap_or(false));
-    Ok((asked, sum))
+    Ok(Asked { question, texts, begins })
 }
 
 /// Scores a finished model on all sets, in the rows of the run's evaluation.
@@ -179,12 +256,12 @@ pub fn score(
         let scored = (|| -> anyhow::Result<SetScores> {
             let scorer = match &mut scorer {
                 Some(scorer) => scorer,
-                none => none.insert(Scorer::new(
-                    Arc::new(device.clone()),
-                    &config.model,
-                    params.layout(),
-                    config.seq(),
-                )?),
+                none => {
+                    let device = Arc::new(device.clone());
+                    let made = Scorer::new(device, &config.model, params.layout(), config.seq())?;
+                    // Room for as many tiles as the evaluation has, which is what the plan counts.
+                    none.insert(made.seeing(config.micro_rows * config.tiles))
+                }
             };
             let name = set.name.clone();
             match content {
@@ -192,8 +269,11 @@ pub fn score(
                     let values = score_text(scorer, params, config.micro_rows, passages)?;
                     Ok(SetScores { name, values, questions: None, bytes: scorer.held() })
                 }
-                Content::Questions(asked) => {
-                    let answers = score_questions(scorer, params, config.micro_rows, asked)?;
+                Content::Questions(asked, look) => {
+                    let eyes = config.model.eyes.as_ref();
+                    let look =
+                        look.clone().zip(eyes).map(|(look, eyes)| Look { order: eyes.order(), ..look });
+                    let answers = score_questions(scorer, params, config.micro_rows, asked, look.as_ref())?;
                     let lines: Result<Vec<String>, _> = answers.iter().map(serde_json::to_string).collect();
                     let text = lines?.iter().map(|line| format!("{line}\n")).collect();
                     let values = rates(&answers);
@@ -234,15 +314,30 @@ fn score_questions(
     params: &Store,
     rows: usize,
     asked: &[Asked],
+    look: Option<&Look>,
 ) -> anyhow::Result<Vec<Answered>> {
-    let begins: Vec<usize> = asked.iter().flat_map(|one| one.begins.iter().copied()).collect();
-    let mut sums = vec![0.0; begins.len()];
-    let texts = asked.iter().flat_map(|one| one.texts.iter().map(Vec::as_slice));
-    scorer.each_logprob(params, rows, texts, &mut |text, token, x| {
-        if token >= begins[text] {
-            sums[text] += x;
+    let mut sums = Vec::new();
+    // What is decoded takes a hundred times the memory of its file.
+    for asked in asked.chunks(if look.is_some() { SHOWN } else { asked.len().max(1) }) {
+        let mut tiles = Vec::with_capacity(asked.len());
+        for Asked { question, texts, .. } in asked {
+            let pictures = question.pictures.iter().map(Vec::as_slice);
+            tiles.push(match (look, texts.first()) {
+                (Some(look), Some(text)) => look.show(&question.id, text, pictures)?,
+                _ => TileBatch::default(),
+            });
         }
-    })?;
+        let begins: Vec<usize> = asked.iter().flat_map(|one| one.begins.iter().copied()).collect();
+        let first = sums.len();
+        sums.resize(first + begins.len(), 0.0);
+        let texts = asked.iter().zip(&tiles);
+        let texts = texts.flat_map(|(one, tiles)| one.texts.iter().map(move |tokens| Seen { tokens, tiles }));
+        scorer.each_seen(params, rows, texts, &mut |text, token, x| {
+            if token >= begins[text] {
+                sums[first + text] += x;
+            }
+        })?;
+    }
     let mut rest = sums.as_slice();
     let mut answers = Vec::new();
     for Asked { question, texts, .. } in asked {

@@ -2,7 +2,7 @@
 //! the cheap ones with several seeds.
 
 use crate::rules::{self, TOKENS_PER_PARAMETER};
-use crate::{Budget, Error, Result, Settings, Shape, Sight, depth};
+use crate::{Budget, Corpus, Error, Result, Settings, Shape, Sight, depth};
 use serde::{Deserialize, Serialize};
 
 /// What a ladder is to be.
@@ -60,9 +60,16 @@ impl Design {
         }
     }
 
-    /// The same on data with pictures, if there are some: rows of 256 tokens, into which most documents fit with theirs.
-    pub fn seeing(self, sight: Option<Sight>) -> Design {
-        Design { sight, seq: if sight.is_some() { 256 } else { self.seq }, ..self }
+    /// The same on data with pictures, if there are some: the shortest rows into which seven in eight of the documents that show
+    /// some fit whole. What does not fit is cut, and the last of its questions are cut off from their picture.
+    pub fn seeing(self, corpus: &Corpus) -> Design {
+        let Some(sight) = corpus.sight else { return self };
+        let fit = |seq: &usize| {
+            let (all, cut) = corpus.cut(*seq, sight.row(*seq));
+            8 * cut <= all
+        };
+        let seq = SEEING.into_iter().find(fit).unwrap_or(SEEING[SEEING.len() - 1]);
+        Design { sight: Some(sight), seq, ..self }
     }
 
     /// Ratios and seeds of a level.
@@ -120,6 +127,7 @@ impl Design {
         for level in (0..levels).rev() {
             let flops = self.max * self.step.powi(-level);
             let (ratios, seeds) = self.level(flops);
+            let mut none = Vec::new();
             for &ratio in ratios {
                 let cost = |shape: &Shape| shape.flops_per_token() * ratio * shape.parameters() as f64;
                 let off = |shape: &Shape| (cost(shape) / flops).ln().abs();
@@ -127,7 +135,7 @@ impl Design {
                     continue;
                 };
                 if off(&shape) > OFF.ln() {
-                    notes.push(format!("no shape fits {flops:.1e} FLOP at {ratio} tokens a parameter"));
+                    none.push(ratio.to_string());
                     continue;
                 }
                 let tokens = flops / shape.flops_per_token();
@@ -138,6 +146,10 @@ impl Design {
                         rungs.push(Rung { name, shape, tokens, seed, trunk: None });
                     }
                 }
+            }
+            if !none.is_empty() {
+                let none = none.join(", ");
+                notes.push(format!("no shape fits {flops:.1e} FLOP at {none} tokens a parameter"));
             }
         }
         if self.branches {
@@ -170,6 +182,9 @@ impl Design {
 fn first() -> u64 {
     1
 }
+
+/// Tokens a row that are tried where there are pictures: the fewer, the more steps a small rung has.
+const SEEING: [usize; 4] = [128, 256, 512, 1024];
 
 /// How many times dearer or cheaper than wanted the nearest shape may be at the wanted ratio; the tokens make
 /// up for it.
@@ -307,6 +322,50 @@ mod tests {
             assert!(warm_up as f64 <= steps / 10.0 + 1.0, "{steps} {warm_up}");
         }
         assert!(plain.iter().all(|rung| rung.settings().rows.is_none()));
+    }
+
+    #[test]
+    fn rows_are_as_long_as_most_documents_with_pictures_and_encoders_count() {
+        let sight = Sight {
+            tile: 64,
+            patch: 8,
+            scale_factor: 2,
+            image: 256,
+            tiles: 1500,
+            tokens: 90_000,
+            most: 15,
+            width: None,
+            layers: None,
+        };
+        let corpus = |shown: &[((usize, usize), u64)]| Corpus {
+            sight: Some(sight),
+            shown: shown.iter().copied().collect(),
+            ..Corpus::of_vocabulary(300)
+        };
+        let seq = |shown: &[((usize, usize), u64)]| Design::new(1e12).seeing(&corpus(shown)).seq;
+        assert_eq!(seq(&[((100, 1), 70), ((250, 1), 10)]), 128);
+        assert_eq!(seq(&[((100, 1), 69), ((250, 1), 11)]), 256);
+        // Fifteen tiles fit into no row of 256 tokens.
+        assert_eq!(seq(&[((100, 1), 60), ((200, 15), 20)]), 512);
+        assert_eq!(seq(&[((5000, 1), 20)]), 1024);
+        let mixed = corpus(&[((200, 1), 90), ((600, 15), 10)]);
+        assert_eq!((mixed.cut(256, 14), mixed.cut(1024, 15)), ((100, 10), (100, 0)));
+        assert!(
+            mixed.cut_note(256, 14).unwrap().contains("10 of 100 documents")
+                && mixed.cut_note(1024, 15).is_none()
+        );
+        let blind = Corpus { sight: None, ..mixed.clone() };
+        assert_eq!(Design::new(1e12).seeing(&blind), Design::new(1e12));
+
+        let design = Design { ratios: vec![5.0, 20.0], seeds: 1, ..Design::new(1e12) }.seeing(&mixed);
+        let (rungs, _) = design.rungs(mixed.vocab).unwrap();
+        for rung in &rungs {
+            let config = crate::step_config(&rung.shape, 1, 1).unwrap();
+            assert_eq!(rung.shape.parameters(), config.model.multiplying() as u64);
+            assert!(config.tiles > 0 && config.model.eyes.is_some());
+            let counted = train::step_flops(&config).unwrap() / config.step_tokens() as f64;
+            assert!((rung.shape.flops_per_token() / counted - 1.0).abs() < 0.05, "{rung:?} {counted}");
+        }
     }
 
     #[test]

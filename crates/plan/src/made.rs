@@ -4,6 +4,7 @@ use crate::rules::{self, EPOCHS_REFUSED, EPOCHS_WARNED, EVAL_SHARE, EVALS, TOKEN
 use crate::{Budget, Error, Result, Settings, Shape, Sight, Site, Stopwatch, step_config};
 use engine::CpuDevice;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub struct Corpus {
     pub sight: Option<Sight>,
     /// Seconds in which one core of this machine makes the pictures of a row, a token.
     pub decoding: f64,
+    /// How many documents with pictures it has of so many tokens and tiles.
+    pub shown: BTreeMap<(usize, usize), u64>,
     /// Where, and which.
     pub data: DataConfig,
 }
@@ -41,12 +44,27 @@ impl Corpus {
             eval_tokens: manifest.eval.tokens,
             sight,
             decoding: decoding.transpose()?.unwrap_or(0.0),
+            shown: dataset.train().shown(),
             data: DataConfig {
                 path: PathBuf::from(dataset.folder()),
                 hash: manifest.data_hash(),
                 eval_hash: manifest.eval_hash(),
             },
         })
+    }
+
+    /// Of which only the vocabulary is known: as much text as is wanted.
+    pub fn of_vocabulary(vocab: usize) -> Corpus {
+        Corpus {
+            vocab,
+            eos: None,
+            train_tokens: None,
+            eval_tokens: u64::MAX,
+            sight: None,
+            decoding: 0.0,
+            shown: BTreeMap::new(),
+            data: DataConfig { path: "none".into(), hash: String::new(), eval_hash: String::new() },
+        }
     }
 
     /// What a step's pictures add to its time: the lanes share them. Another machine's cores were not timed.
@@ -58,6 +76,23 @@ impl Corpus {
             }
             Site::There(_) => 0.0,
         }
+    }
+
+    /// Documents with pictures, and how many of them fit into no row of `seq` tokens with room for `tiles` tiles: they are cut.
+    pub fn cut(&self, seq: usize, tiles: usize) -> (u64, u64) {
+        let fits_not = |((length, shown), _): &(&(usize, usize), &u64)| *length > seq || *shown > tiles;
+        (self.shown.values().sum(), self.shown.iter().filter(fits_not).map(|(_, count)| count).sum())
+    }
+
+    /// The same for people; `None` where none is cut.
+    pub fn cut_note(&self, seq: usize, tiles: usize) -> Option<String> {
+        let (all, cut) = self.cut(seq, tiles);
+        (cut > 0).then(|| {
+            format!(
+                "{cut} of {all} documents with pictures fit into no row of {seq} tokens and {tiles} tiles, and are cut; \
+                 --set seq gives longer ones"
+            )
+        })
     }
 }
 
@@ -433,7 +468,7 @@ fn finish(
     let tokens = config.steps * config.step_tokens();
     let parameters = config.model.multiplying() as u64;
     let flops = train::step_flops(&config)? * config.steps as f64;
-    let mut notes: Vec<String> = Vec::new();
+    let mut notes: Vec<String> = request.corpus.cut_note(config.seq(), config.tiles).into_iter().collect();
     let parts = config.optimiser.rates.parts(&config.model);
     let frozen: Vec<&str> = parts.iter().filter(|part| part.1 == 0.0 && part.2).map(|part| part.0).collect();
     if !frozen.is_empty() {

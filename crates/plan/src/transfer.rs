@@ -2,7 +2,7 @@
 //! large one, and whether the rules of this crate find it.
 
 use crate::ladder::Design;
-use crate::{Error, Result, Settings, Shape, Sight, rules};
+use crate::{Corpus, Error, Result, Settings, Shape, rules};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -133,12 +133,12 @@ impl TransferDesign {
     }
 
     /// A model of the family that ladders are made of; one that sees has an encoder that grows with it.
-    pub fn shape(vocab: usize, sight: Option<Sight>, width: usize, layers: usize) -> Shape {
-        Shape { layers, ..Design::new(1e11).seeing(sight).shape(width, vocab) }
+    pub fn shape(corpus: &Corpus, width: usize, layers: usize) -> Shape {
+        Shape { layers, ..Design::new(1e11).seeing(corpus).shape(width, corpus.vocab) }
     }
 
     /// All runs, from the cheapest to the dearest.
-    pub fn trials(&self, vocab: usize, sight: Option<Sight>) -> Result<Vec<Trial>> {
+    pub fn trials(&self, corpus: &Corpus) -> Result<Vec<Trial>> {
         let refuse = |name: &str, value: f64, reason: &str| {
             Err(Error::Setting { name: name.into(), value: value.to_string(), reason: reason.into() })
         };
@@ -150,7 +150,7 @@ impl TransferDesign {
         }
         let mut trials = Vec::new();
         let mut add = |sweep, (width, layers), tokens: f64, x, change: &dyn Fn(&mut Trial)| {
-            let shape = TransferDesign::shape(vocab, sight, width, layers);
+            let shape = TransferDesign::shape(corpus, width, layers);
             for seed in 1..=self.seeds {
                 let rows = rules::rows(tokens, shape.seq);
                 let mut trial = Trial {
@@ -189,7 +189,7 @@ impl TransferDesign {
         for depth in DEPTHS {
             add(Sweep::Depth, (WIDTH, depth), self.tokens, depth as f64, &|_| ());
         }
-        let seq = TransferDesign::shape(vocab, sight, WIDTH, DEPTH).seq;
+        let seq = TransferDesign::shape(corpus, WIDTH, DEPTH).seq;
         for horizon in HORIZONS {
             let tokens = horizon * self.tokens;
             let size = (WIDTH, DEPTH);
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn sweeps_span_what_they_promise() {
-        let trials = TransferDesign::new(2e5, 3).trials(259, None).unwrap();
+        let trials = TransferDesign::new(2e5, 3).trials(&Corpus::of_vocabulary(259)).unwrap();
         assert!(trials.is_sorted_by(|a, b| a.flops() <= b.flops()));
         let names: std::collections::BTreeSet<_> = trials.iter().map(|trial| &trial.name).collect();
         assert_eq!(names.len(), trials.len());
@@ -240,8 +240,8 @@ mod tests {
     #[test]
     fn what_is_no_test_is_refused() {
         assert!(
-            TransferDesign::new(f64::NAN, 3).trials(259, None).unwrap_err().to_string().contains("tokens")
+            TransferDesign::new(f64::NAN, 3).trials(&Corpus::of_vocabulary(259)).unwrap_err().to_string().contains("tokens")
         );
-        assert!(TransferDesign::new(2e5, 0).trials(259, None).unwrap_err().to_string().contains("seeds"));
+        assert!(TransferDesign::new(2e5, 0).trials(&Corpus::of_vocabulary(259)).unwrap_err().to_string().contains("seeds"));
     }
 }

@@ -1,6 +1,6 @@
 //! How often the intervals of accuracies hold, where the truth is known: made-up ladders that answer made-up questions.
 
-use scaling::questions::{Answer, Answers, Examined, Foretold, Question};
+use scaling::questions::{Answer, Answers, Examined, Foretold, Grouping, Question};
 use scaling::{Run, Target};
 
 /// A generator of numbers (PCG's multiplier); the high bits are good enough here.
@@ -92,7 +92,10 @@ fn ladder(number: u64, reach: f64) -> Vec<(Foretold, f64, f64)> {
     let truth = run(target.parameters, target.tokens, &mut random);
     let reached = answers(&mut random, &cells, truth.loss);
     let foretold =
-        Examined::new(&Answers { questions: questions.clone(), rows }).unwrap().foretell(&target).unwrap();
+        Examined::new(&Answers { questions: questions.clone(), grouping: Grouping::Difficulty, rows })
+            .unwrap()
+            .foretell(&target)
+            .unwrap();
     let judged = foretold.into_iter().map(|one| {
         let members = &one.known.bucket.members;
         let hold = |question: &Question| members.hold(&question.id, &question.family, question.level);
@@ -146,6 +149,40 @@ fn intervals_of_accuracies_hold_as_often_as_they_say() {
     assert!(risen.len() > 20 && held as f64 > 0.8 * risen.len() as f64 && half < 0.2, "{held} {half}");
 }
 
+#[test]
+fn by_family_and_level_every_cell_is_a_bucket_and_what_is_at_chance_stays_there() {
+    let mut answers = table(
+        |run, q| {
+            // Half of the cells are learnt one after the other, the others never.
+            let way = if q % 2 == 0 { 0.12 * (run as f64 - q as f64 / 10.0).clamp(0.0, 7.0) } else { 0.0 };
+            Answer {
+                probability: 0.25 + 0.75 * way,
+                correct: (q * 7 + run * 3) % 20 < 5 + (15.0 * way) as usize,
+            }
+        },
+        9,
+    );
+    for (place, question) in answers.questions.iter_mut().enumerate() {
+        (question.family, question.level) = (format!("f{}", place % 4), 1 + (place / 4 % 2) as u32);
+    }
+    answers.grouping = Grouping::Cells;
+    let target = Target { parameters: 2e6, tokens: 4e7 };
+    let foretold = Examined::new(&answers).unwrap().foretell(&target).unwrap();
+    let names: Vec<&str> = foretold.iter().map(|one| one.known.bucket.name.as_str()).collect();
+    assert_eq!(names, ["f0-1", "f0-2", "f1-1", "f1-2", "f2-1", "f2-2", "f3-1", "f3-2"]);
+    for (place, one) in foretold.iter().enumerate() {
+        let family = &one.known.bucket.name[..2];
+        let members =
+            answers.questions.iter().filter(|q| q.family == family && q.level == 1 + place as u32 % 2);
+        assert_eq!(one.known.best.questions, members.count());
+        let ends = one.accuracy.intervals[1];
+        match place / 2 % 2 {
+            0 => assert!(one.accuracy.rate > 0.6, "{one:?}"),
+            _ => assert!(ends.holds(0.25) && one.accuracy.rate < 0.4 && ends.high < 0.75, "{one:?}"),
+        }
+    }
+}
+
 fn table(of: impl Fn(usize, usize) -> Answer, runs: usize) -> Answers {
     let questions = (0..60)
         .map(|q| Question { id: format!("q{q}"), family: "f".into(), level: 1, chance: 0.25 })
@@ -157,7 +194,7 @@ fn table(of: impl Fn(usize, usize) -> Answer, runs: usize) -> Answers {
             (run, (0..60).map(|q| of(i, q)).collect())
         })
         .collect();
-    Answers { questions, rows }
+    Answers { questions, grouping: Grouping::Difficulty, rows }
 }
 
 #[test]

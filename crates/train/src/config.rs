@@ -175,6 +175,8 @@ pub enum SetKind {
     Text,
     /// Questions with choices, of which the right answers are.
     Questions,
+    /// Questions about pictures: the same, by family and level.
+    Pictured,
 }
 
 impl FurtherSet {
@@ -481,6 +483,13 @@ impl TrainConfig {
         }
         let sets = &self.evaluation.sets;
         sets.iter().try_for_each(FurtherSet::check)?;
+        if let Some(set) = sets.iter().find(|set| set.kind == SetKind::Pictured).filter(|_| self.tiles == 0) {
+            return refuse(
+                "evaluation.sets.kind",
+                set.name.clone(),
+                "it shows pictures, and the model has no eyes",
+            );
+        }
         if let Some(twice) = (1..sets.len()).find(|&i| sets[..i].iter().any(|set| set.name == sets[i].name)) {
             return refuse("evaluation.sets.name", sets[twice].name.clone(), "two sets have it");
         }

@@ -20,7 +20,9 @@ use crate::error::{Error, Result};
 use crate::recipe::Recipe;
 use crate::source::InputFile;
 pub(crate) use compressed::{Hashed, Watch};
-pub(crate) use parquet::{cells as parquet_cells, holds_questions as parquet_questions};
+pub(crate) use parquet::{
+    cells as parquet_cells, each_row as each_parquet_row, holds_questions as parquet_questions,
+};
 
 /// What to do with bytes that are no UTF-8.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -93,16 +93,30 @@ fn batches(source: File, config: &ReaderConfig) -> Result<ParquetRecordBatchRead
     builder.with_projection(mask).with_batch_size(ROWS).build().map_err(bad)
 }
 
-/// All rows of a file as named cells: bytes and structures of bytes are pictures, lists of such several; the rest are JSON's
-/// values, and columns of other types are left out.
+/// All rows of a file as named cells.
 pub(crate) fn cells(path: &Path, most: usize) -> Result<Vec<recipe::Row>, String> {
+    let mut rows = Vec::new();
+    each_row(path, most, &mut |row| {
+        rows.push(row);
+        true
+    })?;
+    Ok(rows)
+}
+
+/// The rows of a file as named cells, one after the other until `each` wants no more: bytes and structures of bytes are pictures,
+/// lists of such several; the rest are JSON's values, and columns of other types are left out.
+pub(crate) fn each_row(
+    path: &Path,
+    most: usize,
+    each: &mut dyn FnMut(recipe::Row) -> bool,
+) -> Result<(), String> {
     let batches = fenced(|| {
         let file = File::open(path).map_err(|error| read_failure(&error))?;
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
         builder.and_then(|builder| builder.with_batch_size(ROWS).build()).map_err(|error| error.to_string())
     })?;
-    let (mut rows, mut batches) = (Vec::new(), batches);
+    let (mut first, mut batches) = (1, batches);
     while let Some(batch) = fenced(|| batches.next().transpose().map_err(|error| error.to_string()))? {
         let read = fenced(|| {
             let row = |index: usize| -> Result<recipe::Row, String> {
@@ -117,10 +131,13 @@ pub(crate) fn cells(path: &Path, most: usize) -> Result<Vec<recipe::Row>, String
             };
             (0..batch.num_rows()).map(row).collect::<Result<Vec<recipe::Row>, String>>()
         });
-        let first = rows.len();
-        rows.extend(read.map_err(|what| format!("rows {} and on: {what}", first + 1))?);
+        let read = read.map_err(|what| format!("rows {first} and on: {what}"))?;
+        first += read.len();
+        if !read.into_iter().all(&mut *each) {
+            break;
+        }
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// A cell; `None` for a type that means nothing here.

@@ -316,7 +316,7 @@ fn train(
             continue;
         }
         let dataset = Dataset::open(&ladder.data)?;
-        let sets = sets::load(&Ladder::open(&place(&options.out, &ladder.name))?.sets, dataset.tokenizer())?;
+        let sets = sets::load(&Ladder::open(&place(&options.out, &ladder.name))?.sets, &dataset)?;
         let fleet = Fleet { folder: &folder, name: "targets", dataset: &dataset, sets: &sets, weights: true };
         let Ended { stopped, diverged } = fleet.run(&members, common)?;
         if let Some(name) = diverged.first() {

@@ -34,7 +34,8 @@ pub enum Verb {
   foretell ladder run --data data/real --out ladders/real --max 1e11
   foretell ladder run --data data/real --out ladders/real --max 1e11 --rung 3/20
   foretell ladder run --data data/real --out ladders/real --max 1e12 --span 1000 --full 1e11
-  foretell ladder run --data data/real --out ladders/branches --max 1e11 --branches")]
+  foretell ladder run --data data/real --out ladders/branches --max 1e11 --branches
+  foretell ladder run --data data/eyes --out ladders/eyes --max 1e12 --score eyes=data/world/exam-7.parquet")]
 pub struct Run {
     /// A folder made by `data build`; bytes or a small vocabulary, or the head is most of a small rung
     #[arg(long, value_name = "DATA")]
@@ -64,8 +65,8 @@ pub struct Run {
     /// share rows, rate and warm-up
     #[arg(long)]
     pub branches: bool,
-    /// Score every finished rung on a further set: text (a file, folder or glob) or a file of questions; may be
-    /// given several times
+    /// Score every finished rung on a further set: text (a file, folder or glob) or a file of questions (JSONL or
+    /// Parquet, also about pictures); may be given several times
     #[arg(long, value_name = "NAME=PATH")]
     pub score: Vec<String>,
     /// Of n parts of the rungs run only the k-th: for job arrays
@@ -152,7 +153,7 @@ fn climb(options: &Run, common: &Common, settings: &Settings) -> Result<(), Fail
     let chains = ladder.chains();
     let mine = chains.iter().skip(skip).step_by(step);
     let mine: Vec<Vec<Member>> = mine.map(|chain| chain.iter().map(|rung| member(rung)).collect()).collect();
-    let sets = sets::load(&ladder.sets, dataset.tokenizer())?;
+    let sets = sets::load(&ladder.sets, &dataset)?;
     let fleet = Fleet { folder: &options.out, name: "ladder", dataset: &dataset, sets: &sets, weights: true };
     let Ended { stopped, diverged } = fleet.run(&mine, common)?;
     if let Some(name) = diverged.first() {
@@ -202,7 +203,7 @@ fn asked(options: &Run, corpus: &Corpus) -> Design {
         seed: *seed,
         full: *full,
         branches: *branches,
-        ..Design::new(*max).seeing(corpus.sight)
+        ..Design::new(*max).seeing(corpus)
     }
 }
 
@@ -211,17 +212,17 @@ fn begun(options: &Run, dataset: &Dataset, settings: &Settings) -> Result<Ladder
     let ladder = Ladder::open(&options.out)?;
     let place = options.out.display();
     let corpus = Corpus::of(dataset)?;
-    if ladder.design != asked(options, &corpus) || ladder.settings != settings.entries {
-        return Err(Failure::Usage(format!(
-            "{place} was designed with other options, which stand in its ladder.toml; choose another --out"
-        )));
-    }
     if (&ladder.data_hash, &ladder.eval_hash) != (&corpus.data.hash, &corpus.data.eval_hash) {
         return Err(
             anyhow!("{}: is not the data that {place} was designed for", options.data.display()).into()
         );
     }
-    let asked = sets::resolve(&options.score, dataset.tokenizer())?;
+    if ladder.design != asked(options, &corpus) || ladder.settings != settings.entries {
+        return Err(Failure::Usage(format!(
+            "{place} was designed with other options, which stand in its ladder.toml; choose another --out"
+        )));
+    }
+    let asked = sets::resolve(&options.score, dataset)?;
     let same =
         |set: &FurtherSet| ladder.sets.iter().any(|own| (&own.name, &own.hash) == (&set.name, &set.hash));
     if let Some(other) = asked.iter().find(|set| !same(set)) {
@@ -239,7 +240,8 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
     let design = asked(options, &corpus);
     let (rungs, notes) = design.rungs(corpus.vocab).map_err(Failure::of_plan)?;
     notes.iter().for_each(|note| eprintln!("note: {note}"));
-    let sets = sets::resolve(&options.score, dataset.tokenizer())?;
+    let sets = sets::resolve(&options.score, dataset)?;
+    let loaded = sets::load(&sets, dataset)?;
     let device = machine::device_of(common, 1)?;
     let site = Site::measure(&device)?;
     let mut progress = Progress::new("design", rungs.len() as u64, common.quiet || common.json);
@@ -247,6 +249,7 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
     for (count, rung) in (1..).zip(&rungs) {
         let Plan { parameters, tokens, flops, seconds, mut config, .. } =
             plan_rung(rung, &corpus, settings, &sets, &site)?;
+        sets::check(&loaded, &config)?;
         config.origin.version = machine::version();
         config.machine.threads = 1;
         // They come in order of cost, so the last of the same shape and seed is the next shorter one.
@@ -264,6 +267,10 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
         progress.show(count, || "rungs planned".into());
     }
     progress.end();
+    // The same for all rungs.
+    if let Some(config) = configs.first() {
+        corpus.cut_note(config.seq(), config.tiles).iter().for_each(|note| eprintln!("note: {note}"));
+    }
     let ladder = Ladder {
         version: machine::version(),
         design,

@@ -35,15 +35,7 @@ pub struct Options {
 pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<(), Failure> {
     let corpus = match (&options.data, options.vocab) {
         (Some(path), _) => Corpus::of(&Dataset::open(path)?)?,
-        (None, Some(vocab)) => Corpus {
-            vocab,
-            eos: None,
-            train_tokens: None,
-            eval_tokens: u64::MAX,
-            sight: None,
-            decoding: 0.0,
-            data: train::DataConfig { path: "none".into(), hash: String::new(), eval_hash: String::new() },
-        },
+        (None, Some(vocab)) => Corpus::of_vocabulary(vocab),
         (None, None) => return Err(Failure::Usage("--data or --vocab is needed".into())),
     };
     let site = || match &options.machine {

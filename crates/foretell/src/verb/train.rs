@@ -58,8 +58,8 @@ pub struct Options {
     /// Ranks in this process: a power of two that divides the micro-batches
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub ranks: usize,
-    /// Score the finished model on a further set: text (a file, folder or glob) or a file of questions; may be given
-    /// several times, and replaces the sets of --config
+    /// Score the finished model on a further set: text (a file, folder or glob) or a file of questions (JSONL or
+    /// Parquet, also about pictures); may be given several times, and replaces the sets of --config
     #[arg(long, value_name = "NAME=PATH")]
     pub score: Vec<String>,
     /// Write event files for TensorBoard
@@ -240,7 +240,7 @@ fn planned(
     let mut ranked = settings.clone();
     ranked.entries.push(("machine.ranks".into(), options.ranks.to_string()));
     if !options.score.is_empty() {
-        let sets = sets::resolve(&options.score, dataset.tokenizer())?;
+        let sets = sets::resolve(&options.score, &dataset)?;
         ranked.entries.push(("evaluation.sets".into(), sets::setting(&sets)?));
     }
     let plan = super::plan::make(&Corpus::of(&dataset)?, budget, &ranked, &device, initial)?;
@@ -282,8 +282,7 @@ fn stated(options: &Options, settings: &Settings) -> Result<TrainConfig, Failure
         config.data.path.clone_from(data);
     }
     if !options.score.is_empty() {
-        config.evaluation.sets =
-            sets::resolve(&options.score, Dataset::open(&config.data.path)?.tokenizer())?;
+        config.evaluation.sets = sets::resolve(&options.score, &Dataset::open(&config.data.path)?)?;
     }
     if options.init_from.is_none() && !config.origin.init_from.is_empty() {
         let from = &config.origin.init_from;
@@ -311,7 +310,8 @@ pub fn go(
 ) -> Result<(), Failure> {
     let stop = signals::stop()?;
     check_prompts(config, dataset)?;
-    let sets = sets::load(&config.evaluation.sets, dataset.tokenizer())?;
+    let sets = sets::load(&config.evaluation.sets, dataset)?;
+    sets::check(&sets, config)?;
     let devices = devices(config, common)?;
     let held = Memory::of(config, devices[0].cpu().threads() * devices.len())?;
     plan::check_run(

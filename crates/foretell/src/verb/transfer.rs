@@ -93,7 +93,7 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
     super::plan::apply(settings, &mut fixed)?;
     corpus.sight = fixed.see(corpus.sight).map_err(Failure::of_plan)?;
     let design = TransferDesign::new(options.tokens, options.seeds);
-    let trials = design.trials(corpus.vocab, corpus.sight).map_err(Failure::of_plan)?;
+    let trials = design.trials(&corpus).map_err(Failure::of_plan)?;
     let config = |trial: &Trial| {
         let mut fixed = trial.settings();
         let fields = super::plan::apply(settings, &mut fixed)?;
@@ -221,7 +221,7 @@ fn coordinates(
         Progress::new("coordinates", (WIDTHS.len() + DEPTHS.len()) as u64, common.quiet || common.json);
     let mut found = Vec::new();
     for (done, (kind, size, (width, layers))) in (1..).zip(widths.into_iter().chain(depths)) {
-        let shape = TransferDesign::shape(corpus.vocab, corpus.sight, width, layers);
+        let shape = TransferDesign::shape(corpus, width, layers);
         let (rows, batch) = (2, (2 * shape.seq) as f64);
         let trial = Trial {
             name: String::new(),

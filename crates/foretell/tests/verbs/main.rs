@@ -9,6 +9,7 @@ mod data;
 mod evidence;
 mod export;
 mod eyes;
+mod eyes_ladder;
 mod foretold_sets;
 mod help;
 mod kill;

@@ -10,10 +10,20 @@ pub const BUCKETS: usize = 6;
 /// Questions of a bucket, at least, where a set has no families and levels enough to go by.
 const FEWEST: usize = 20;
 
-/// Questions of like difficulty.
+/// What makes a bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grouping {
+    /// Like difficulty: [`BUCKETS`] of them from easy to hard.
+    #[default]
+    Difficulty,
+    /// A family at a level, in the order of their names.
+    Cells,
+}
+
+/// Questions that are foretold together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bucket {
-    /// `1` is the easiest.
+    /// `1` is the easiest; of a family at a level `family-level`.
     pub name: String,
     /// Which questions are in it.
     pub members: Members,
@@ -44,9 +54,18 @@ fn cell(family: &str, level: u32) -> String {
     format!("{family} {level}")
 }
 
-/// The buckets of the questions that are kept, from easy to hard; of families and levels, or of single questions where there
-/// are too few of these. Their sizes are as equal as that allows.
+/// The buckets of the questions that are kept. From easy to hard they are of families and levels, or of single questions where there
+/// are too few of these; their sizes are as equal as that allows.
 pub(super) fn buckets(answers: &Answers, kept: &[usize]) -> Vec<Bucket> {
+    if answers.grouping == Grouping::Cells {
+        let of = |q: &usize| (answers.questions[*q].family.as_str(), answers.questions[*q].level);
+        let cells: BTreeSet<(&str, u32)> = kept.iter().map(of).collect();
+        let bucket = |(family, level): (&str, u32)| Bucket {
+            name: format!("{family}-{level}"),
+            members: Members::Cells([cell(family, level)].into()),
+        };
+        return cells.into_iter().map(bucket).collect();
+    }
     let mut cells = BTreeMap::<String, Vec<usize>>::new();
     for &q in kept {
         let question = &answers.questions[q];

@@ -1,7 +1,7 @@
 //! Questions instead of losses: how many of them a run to come will answer.
 //!
 //! Runs answer the same questions, each with the probability of the right choice. Questions are put into buckets from easy to hard
-//! (`buckets`). The mean probability of questions of a kind rises as the held-out loss falls (`rise`), whose forecast is better supported than
+//! (`buckets`), or by family and level. The mean probability of questions of a kind rises as the held-out loss falls (`rise`), whose forecast is better supported than
 //! anything else's, and accuracy follows from it by a curve that all kinds share (`link`). What is not known of any of these,
 //! the scatter of a bucket's questions, and how far off the same runs were about one another make the interval.
 //!
@@ -11,7 +11,7 @@ mod buckets;
 mod link;
 mod rise;
 
-pub use buckets::{BUCKETS, Bucket, Members};
+pub use buckets::{BUCKETS, Bucket, Grouping, Members};
 pub use link::Rate;
 
 use crate::backtest::{REACHES, Reach, widening_of};
@@ -50,6 +50,8 @@ pub struct Answer {
 pub struct Answers {
     /// What was asked.
     pub questions: Vec<Question>,
+    /// What makes a bucket of them.
+    pub grouping: Grouping,
     /// Each run with its answers, in the order of the questions.
     pub rows: Vec<(Run, Vec<Answer>)>,
 }
@@ -163,7 +165,7 @@ impl Answers {
         (0..self.questions.len()).filter(out).collect()
     }
 
-    /// What is known of the buckets, from easy to hard.
+    /// What is known of the buckets, in their order.
     pub fn known(&self) -> Result<Vec<Known>> {
         self.check()?;
         let kept = self.kept();
@@ -195,7 +197,7 @@ impl Answers {
     /// The answers of some runs.
     fn of(&self, fits: impl Fn(&Run) -> bool) -> Answers {
         let rows = self.rows.iter().filter(|(run, _)| fits(run)).cloned().collect();
-        Answers { questions: self.questions.clone(), rows }
+        Answers { questions: self.questions.clone(), grouping: self.grouping, rows }
     }
 }
 

@@ -119,6 +119,7 @@ impl World {
                         prompt: item.prompt,
                         choices: choices.clone(),
                         answer,
+                        pictures: Vec::new(),
                     });
                 }
             }
