@@ -37,7 +37,7 @@ impl Asked<'_> {
     /// Plans the run that the budget buys.
     pub fn plan(&self, budget: Budget, common: &Common) -> Result<Plan, Failure> {
         let dataset = self.dataset()?;
-        let corpus = Corpus::of(&dataset);
+        let corpus = Corpus::of(&dataset)?;
         let vocab = corpus.vocab;
         // Refused before the machine is measured.
         let rung = match budget {

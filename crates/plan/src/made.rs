@@ -28,9 +28,17 @@ pub struct Corpus {
 
 impl Corpus {
     /// Of a data folder.
-    pub fn of(dataset: &data::Dataset) -> Corpus {
+    ///
+    /// # Errors
+    /// [`data::Error::Empty`] for one that holds everything out, as an exam does.
+    pub fn of(dataset: &data::Dataset) -> data::Result<Corpus> {
         let manifest = dataset.manifest();
-        Corpus {
+        if manifest.train.tokens == 0 {
+            let folder = dataset.folder().display();
+            let what = format!("{folder}: all of it is held out, so there is nothing to train on");
+            return Err(data::Error::Empty(what));
+        }
+        Ok(Corpus {
             vocab: dataset.tokenizer().vocab_size(),
             eos: Some(dataset.tokenizer().eos()),
             train_tokens: Some(manifest.train.tokens),
@@ -41,7 +49,7 @@ impl Corpus {
                 hash: manifest.data_hash(),
                 eval_hash: manifest.eval_hash(),
             },
-        }
+        })
     }
 }
 

@@ -210,7 +210,7 @@ fn asked(options: &Run, corpus: &Corpus) -> Design {
 fn begun(options: &Run, dataset: &Dataset, settings: &Settings) -> Result<Ladder, Failure> {
     let ladder = Ladder::open(&options.out)?;
     let place = options.out.display();
-    let corpus = Corpus::of(dataset);
+    let corpus = Corpus::of(dataset)?;
     if ladder.design != asked(options, &corpus) || ladder.settings != settings.entries {
         return Err(Failure::Usage(format!(
             "{place} was designed with other options, which stand in its ladder.toml; choose another --out"
@@ -235,7 +235,7 @@ fn begun(options: &Run, dataset: &Dataset, settings: &Settings) -> Result<Ladder
 
 /// Plans every rung and writes the ladder down.
 fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset) -> Result<Ladder, Failure> {
-    let corpus = Corpus::of(dataset);
+    let corpus = Corpus::of(dataset)?;
     let design = asked(options, &corpus);
     let (rungs, notes) = design.rungs(corpus.vocab).map_err(Failure::of_plan)?;
     notes.iter().for_each(|note| eprintln!("note: {note}"));

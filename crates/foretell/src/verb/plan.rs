@@ -35,7 +35,7 @@ pub struct Options {
 /// Prints the plan.
 pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<(), Failure> {
     let corpus = match (&options.data, options.vocab) {
-        (Some(path), _) => Corpus::of(&Dataset::open(path)?),
+        (Some(path), _) => Corpus::of(&Dataset::open(path)?)?,
         (None, Some(vocab)) => Corpus {
             vocab,
             eos: None,

@@ -253,7 +253,7 @@ fn planned(
         let sets = sets::resolve(&options.score, dataset.tokenizer())?;
         ranked.entries.push(("evaluation.sets".into(), sets::setting(&sets)?));
     }
-    let plan = super::plan::make(&Corpus::of(&dataset), budget, &ranked, &device, initial)?;
+    let plan = super::plan::make(&Corpus::of(&dataset)?, budget, &ranked, &device, initial)?;
     match common.json {
         true => output::json(&serde_json::json!({"plan": plan}))?,
         false if !common.quiet => eprint!("The plan:\n{plan}"),

@@ -88,7 +88,7 @@ impl Adjust for Of<'_> {
 /// Runs what is not done, judges, and fails if something does not hold.
 pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<(), Failure> {
     let dataset = Dataset::open(&options.data)?;
-    let corpus = Corpus::of(&dataset);
+    let corpus = Corpus::of(&dataset)?;
     let design = TransferDesign::new(options.tokens, options.seeds);
     let trials = design.trials(corpus.vocab).map_err(Failure::of_plan)?;
     let config = |trial: &Trial| {
