@@ -104,15 +104,20 @@ class Bench:
 
     def torch(self, *arguments, threads=1, changes=(), core=None):
         """The JSON objects that the PyTorch peer prints; `changes` are those of bench/peer.py, `core` one of ours."""
-        python = self.options.python or self._python()
+        script = [ROOT / "bench/peer.py", self.options.peer, *changes, "--"]
+        return self.with_torch([*script, *arguments, "--threads", threads], threads, core)
+
+    def with_torch(self, script, threads=1, core=None):
+        """The JSON objects that a script that needs torch, and the PyTorch peer, prints."""
+        python = self.options.python or self.python()
         if not self.options.peer.exists():
             sys.exit(f"{self.options.peer}: the PyTorch peer is not there (--peer)")
         self.allocator = self.allocator or allocator()
-        script = [ROOT / "bench/peer.py", self.options.peer, *changes, "--"]
         pinned = self.pinned(threads) if core is None else ["taskset", "-c", core]
-        return self.lines([*pinned, python, *script, *arguments, "--threads", threads], self.allocator)
+        return self.lines([*pinned, python, *script], self.allocator)
 
-    def _python(self):
+    def python(self):
+        """The Python of bench/setup.sh, else that of scripts/parity.sh."""
         venvs = [os.environ.get("FORETELL_BENCH_VENV", ROOT / "target/bench-venv"), ROOT / "target/parity-venv"]
         found = [path for path in (pathlib.Path(venv) / "bin/python" for venv in venvs) if path.exists()]
         return found[0] if found else sys.exit("there is no Python with torch; run bench/setup.sh first")

@@ -4,14 +4,14 @@ numbers.
 
   bench/images.py ../shared/data/vision/mathvision/images/*.jpg --longest-edge 1456 --tile 364
 
-The peers run in the environment of scripts/parity.sh; the fast processor needs torchvision, and is left out where it is not there.
+The peers run in the environment of bench/setup.sh; the fast processor needs torchvision, and is left out, and said so, where that is not
+there. It scales with another filter, since torchvision has no Lanczos for tensors: its pictures are not those of the slow one.
 """
-import os
 import pathlib
 import subprocess
 import sys
 
-from common import ROOT, Bench, Table, median, parser
+from common import Bench, Table, median, parser
 
 PEER = """
 import io, json, sys, time
@@ -52,13 +52,16 @@ def main():
     p.add_argument("--tile", type=int, default=364)
     p.add_argument("--seconds", type=float, default=4.0)
     p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--python", type=pathlib.Path, help="Python with transformers and Pillow [default: that of scripts/parity.sh]")
+    p.add_argument("--python", type=pathlib.Path, help="Python with transformers, Pillow, torchvision [default: what bench/setup.sh made]")
     options = p.parse_args()
-    python = options.python or pathlib.Path(os.environ.get("FORETELL_VENV", ROOT / "target/parity-venv")) / "bin/python"
-    if not python.exists():
-        sys.exit("there is no Python with transformers; run scripts/parity.sh first, or give --python")
     bench = Bench(options)
+    python = options.python or bench.python()
+    for needed in ("transformers", "PIL"):
+        if subprocess.run([python, "-c", f"import {needed}"], capture_output=True).returncode:
+            sys.exit(f"{python} has no {needed}; run bench/setup.sh first, or give --python")
     fast = not subprocess.run([python, "-c", "import torchvision"], capture_output=True).returncode
+    if not fast:
+        print(f"{python} has no torchvision, so the fast processor is left out; bench/setup.sh installs it", file=sys.stderr)
     ratios = {kind: [] for kind in ["pillow"] + ["fast"] * fast}
     table = Table(bench, "round", "ours ms", *(f"{kind} ms" for kind in ratios), *(f"/ {kind}" for kind in ratios))
     for number in range(options.rounds):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes what the PyTorch peer needs: a Python environment with the pinned versions in $FORETELL_BENCH_VENV (default
+# Makes what the Python peers need: an environment with the pinned versions in $FORETELL_BENCH_VENV (default
 # target/bench-venv), and jemalloc, without which page faults slow PyTorch by up to 2x. Does nothing where it is done.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

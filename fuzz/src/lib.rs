@@ -10,7 +10,7 @@ mod damage;
 mod samples;
 
 pub use damage::damaged;
-pub use samples::{JSONL, PICTURES, dataset, parquet, read_as, read_dataset, read_picture};
+pub use samples::{JSONL, PICTURES, archive, dataset, parquet, read_as, read_dataset, read_picture};
 
 use engine::{Layout, Store};
 use model::parametrisation::{Choice, initialise, table};

@@ -472,6 +472,8 @@ impl Builder<'_> {
         let mut hashers = vec![blake3::Hasher::new(); sources.len()];
         let mut seen: HashSet<u128> = HashSet::new();
         let mut lowest = u64::MAX;
+        // Whether everything is held out because its sources say so themselves, as those of an exam do.
+        let mut asked_alone = true;
         let progress = &mut *self.progress;
         let files = &self.input.files;
         let pass = Pass {
@@ -517,6 +519,7 @@ impl Builder<'_> {
                 }
                 let by_hash = || share > 0.0 && (held_out(key, share) || forced == Some(key));
                 let hold = held.unwrap_or_else(by_hash);
+                asked_alone &= held == Some(true);
                 let (writer, span) = match hold {
                     true => (&mut eval, &mut source.eval),
                     false => (&mut train, &mut source.train),
@@ -562,7 +565,7 @@ impl Builder<'_> {
         if eval.documents == 0 && lowest != u64::MAX && forced.is_none() && train.documents > 1 {
             return Ok(Err(lowest));
         }
-        if train.documents == 0 || (eval.documents == 0 && lowest != u64::MAX) {
+        if (train.documents == 0 && !asked_alone) || (eval.documents == 0 && lowest != u64::MAX) {
             return Err(Error::Empty(format!(
                 "{} documents leave nothing to {}; give more text, smaller pieces (cut_bytes), or another \
                  hold-out",

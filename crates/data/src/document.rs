@@ -55,8 +55,30 @@ pub enum Special {
 pub enum ImageRef {
     /// A file: as the document names it, and once it is read from one, by its path.
     File(String),
+    /// Bytes that stand in a larger file: a member of an archive.
+    Part {
+        /// The file's path.
+        file: String,
+        /// Where they begin.
+        start: u64,
+        /// How many there are.
+        length: u64,
+    },
     /// The encoded bytes themselves (PNG, JPEG, …).
     Bytes(Vec<u8>),
+}
+
+impl ImageRef {
+    /// Its bytes, if there are no more than `most`.
+    pub(crate) fn load(self, most: usize) -> Result<Vec<u8>> {
+        match self {
+            ImageRef::Bytes(bytes) => Ok(bytes),
+            ImageRef::File(name) => storage::read_at_most(Path::new(&name), most),
+            ImageRef::Part { file, start, length } => {
+                storage::read_part(Path::new(&file), start, length, most)
+            }
+        }
+    }
 }
 
 impl Special {
@@ -177,15 +199,17 @@ impl Document {
         })
     }
 
-    /// Reads the images that are files, none of more than `most` bytes.
+    /// Reads the images that are files or parts of such, none of more than `most` bytes.
     ///
     /// # Errors
     /// [`Error::Image`] for one that cannot be read.
     pub(crate) fn load_images(&mut self, most: usize) -> Result<()> {
         let place = self.id.clone();
         for image in self.images_mut() {
-            let ImageRef::File(name) = &*image else { continue };
-            let read = storage::read_at_most(Path::new(name), most);
+            if matches!(image, ImageRef::Bytes(_)) {
+                continue;
+            }
+            let read = std::mem::replace(image, ImageRef::Bytes(Vec::new())).load(most);
             let failed = |error: Error| Error::Image { place: place.clone(), what: error.to_string() };
             *image = ImageRef::Bytes(read.map_err(failed)?);
         }
@@ -204,11 +228,16 @@ impl Document {
             return *hasher.finalize().as_bytes();
         }
         hasher.update(b"segments\0");
+        let mut part;
         for segment in &self.segments {
             let (tag, bytes): (u8, &[u8]) = match &segment.kind {
                 SegmentKind::Text(text) => (0, text.as_bytes()),
                 SegmentKind::Special(special) => (1, special.as_str().as_bytes()),
                 SegmentKind::Image(ImageRef::File(name)) => (2, name.as_bytes()),
+                SegmentKind::Image(ImageRef::Part { file, start, length }) => {
+                    part = format!("{file}\0{start}\0{length}");
+                    (2, part.as_bytes())
+                }
                 SegmentKind::Image(ImageRef::Bytes(bytes)) => (3, bytes),
             };
             hasher.update(&[tag]);

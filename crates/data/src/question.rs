@@ -185,20 +185,18 @@ fn of_line(line: &str, folder: &Path, hasher: &mut blake3::Hasher) -> std::resul
     };
     for image in named {
         let name = images::named(image).ok_or("'images' names no files")?;
-        question.pictures.push(match images::reference(name, folder)? {
-            ImageRef::Bytes(bytes) => bytes,
-            ImageRef::File(path) => {
-                let bytes = storage::read_at_most(Path::new(&path), Bounds::default().bytes);
-                let bytes = bytes.map_err(|error| error.to_string())?;
-                hasher.update(&bytes);
-                bytes
-            }
-        });
+        let image = images::reference(name, folder)?;
+        let elsewhere = !matches!(image, ImageRef::Bytes(_));
+        let bytes = image.load(Bounds::default().bytes).map_err(|error| error.to_string())?;
+        if elsewhere {
+            hasher.update(&bytes);
+        }
+        question.pictures.push(bytes);
     }
     Ok(question)
 }
 
-/// A question of a row. Its choices are answers by themselves, each of which is a line; `right` is the number of the right one.
+/// A question of a row. Its choices are answers by themselves, each of which ends the prompt's line and is one; `right` is the number of the right one.
 fn of_row(mut row: Row) -> std::result::Result<Question, String> {
     let mut take = |name: &str| row.remove(name).ok_or(format!("it has no '{name}'"));
     let mut plain = |name: &str| match take(name)? {
@@ -219,7 +217,7 @@ fn of_row(mut row: Row) -> std::result::Result<Question, String> {
     let answer = usize::try_from(answer).map_err(|e| e.to_string())?;
     let choices = plain("choices")?;
     let choices = choices.as_array().ok_or("'choices' is no list")?;
-    let choices = choices.iter().map(|choice| Some(format!("{}\n", choice.as_str()?)));
+    let choices = choices.iter().map(|choice| Some(format!("\n{}\n", choice.as_str()?)));
     let choices = choices.collect::<Option<Vec<String>>>().ok_or("'choices' is no list of texts")?;
     let mut pictures = Vec::new();
     match take("images") {
@@ -227,7 +225,7 @@ fn of_row(mut row: Row) -> std::result::Result<Question, String> {
             for image in all {
                 match image {
                     ImageRef::Bytes(bytes) => pictures.push(bytes),
-                    ImageRef::File(name) => {
+                    ImageRef::File(name) | ImageRef::Part { file: name, .. } => {
                         return Err(format!("'images' names {name}, and should be bytes"));
                     }
                 }

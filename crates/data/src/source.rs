@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::question::holds_questions;
 use crate::reader::Problem;
-use crate::recipe::{caption_of, is_image};
+use crate::recipe::{Opened, caption_of, is_image};
 
 /// One input as the user names it: a file, a folder or a glob, with its share of the mix.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,6 +74,8 @@ pub(crate) struct InputFile {
     pub(crate) bytes: u64,
     /// Named by the user itself, rather than found in a folder.
     pub(crate) explicit: bool,
+    /// What it is opened as, if it is a recipe.
+    pub(crate) opened: Opened,
 }
 
 /// What sources come to.
@@ -154,7 +156,8 @@ pub(crate) fn resolve(sources: &[Source], holdout: f64, exclude: &[String]) -> R
             let bytes = fs::metadata(&path).map_err(Error::io("read", &path))?.len();
             let identity = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
             if seen.insert(identity) {
-                input.files.push(InputFile { path, name, source: index, bytes, explicit });
+                let opened = Opened::default();
+                input.files.push(InputFile { path, name, source: index, bytes, explicit, opened });
             }
         }
         if input.files.len() == before {

@@ -1,7 +1,7 @@
 //! Files that are read: opened, as a whole, or as a memory map (a buffer in tests).
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use kernels::Map;
@@ -30,6 +30,22 @@ pub(crate) fn read_at_most(path: &Path, most: usize) -> Result<Vec<u8>> {
     match bytes.len() > most {
         true => Err(Error::io("read", path)(io::Error::other(format!("it has more than {most} bytes")))),
         false => Ok(bytes),
+    }
+}
+
+/// So many bytes of a file from `start` on, if they are no more than `most`.
+pub(crate) fn read_part(path: &Path, start: u64, length: u64, most: usize) -> Result<Vec<u8>> {
+    let said = |what: String| Error::io("read", path)(io::Error::other(what));
+    if length > most as u64 {
+        return Err(said(format!("{length} bytes from {start} on are more than the {most} allowed")));
+    }
+    let mut file = open(path)?;
+    file.seek(SeekFrom::Start(start)).map_err(Error::io("read", path))?;
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    match bytes.len() as u64 == length {
+        true => Ok(bytes),
+        false => Err(said(format!("it is cut off: {length} bytes from {start} on are not there"))),
     }
 }
 

@@ -11,9 +11,10 @@ use damage::{altered, damaged};
 use data::Tokenizer;
 use data::picture::{Bounds, Picture, Unreadable};
 use proptest::prelude::*;
-use samples::{JSONL, PICTURES, dataset, parquet, read_as, read_dataset, read_picture};
+use samples::{JSONL, PICTURES, archive, dataset, parquet, read_as, read_dataset, read_picture};
 
 static PARQUET: LazyLock<Vec<u8>> = LazyLock::new(parquet);
+static ARCHIVE: LazyLock<Vec<u8>> = LazyLock::new(archive);
 
 /// A trained tokenizer.json, and one of bytes alone.
 static TOKENIZERS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
@@ -44,6 +45,7 @@ fn samples_are_valid() {
     assert_eq!(read_as(folder.path(), "x.jsonl", JSONL.as_bytes()).unwrap().len(), 3);
     let rows = read_as(folder.path(), "x.parquet", &PARQUET);
     assert!(rows.unwrap_err().to_string().contains("x.parquet:2"), "the second row has no text");
+    assert_eq!(read_as(folder.path(), "x.tar", &ARCHIVE).unwrap().len(), 2);
     dataset(folder.path(), &folder.path().join("data"));
     read_dataset(&folder.path().join("data")).unwrap();
 }
@@ -54,7 +56,9 @@ proptest! {
     #[test]
     fn lines_and_tables(edits in edits()) {
         let folder = tempfile::tempdir().unwrap();
-        for (name, valid) in [("x.jsonl", JSONL.as_bytes()), ("x.parquet", &PARQUET), ("x", &PARQUET)] {
+        let valid: [(&str, &[u8]); 4] =
+            [("x.jsonl", JSONL.as_bytes()), ("x.parquet", &PARQUET), ("x", &PARQUET), ("x.tar", &ARCHIVE)];
+        for (name, valid) in valid {
             if let Err(error) = read_as(folder.path(), name, &damaged(valid, &edits)) {
                 prop_assert!(error.to_string().contains(name), "{error}");
             }

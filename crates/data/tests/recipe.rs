@@ -115,6 +115,70 @@ fn what_is_no_recipe_is_told() {
     }
 }
 
+/// Rows with choices, a level and a description of their own, or with none.
+#[test]
+fn rows_tell_their_choices_level_and_what_pictures_show() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("0.jpg"), PICTURES[0]).unwrap();
+    let (width, height) = data::picture::Picture::size(PICTURES[0], &Default::default()).unwrap();
+    fs::write(
+        folder.path().join("rows.jsonl"),
+        r#"{"image": "0.jpg", "q": "Which <image1>?", "options": ["a", "b"], "answer": "B", "level": 3, "kind": "odd"}
+{"image": "0.jpg", "q": "How many?", "options": [], "answer": "12", "level": 1, "kind": "even", "told": "Dots."}
+"#,
+    )
+    .unwrap();
+    let edge = width.max(height) - 4;
+    let text = format!(
+        r#"
+[rows]
+path = "rows.jsonl"
+held_out = "true"
+longest_edge = {edge}
+[[document]]
+family = "{{{{ kind }}}}"
+level = "{{{{ level }}}}"
+prompt = "{{{{ q | split('<image1>', 1) | join(image) if '<image1>' in q else image ~ q }}}}\n"
+answer = "{{{{ answer }}}}"
+choices = "['A', 'B', 'C'][:options | length]"
+transcription = ["{{{{ told | default('', true) }}}}"]
+"#
+    );
+    let all = recipe(folder.path(), &text).unwrap();
+    let posed: Vec<_> = (0..2).map(|number| all.posed(true, number).unwrap()).collect();
+    let told: Vec<_> =
+        posed.iter().map(|p| (p.family.as_str(), p.level, p.answer.as_str(), p.choices.len())).collect();
+    assert_eq!(told, [("odd", 3, "B", 2), ("even", 1, "12", 0)]);
+    assert_eq!(posed[1].transcription, ["Dots."]);
+    let texts: Vec<_> =
+        posed[0].prompt.iter().filter(|kind| matches!(kind, SegmentKind::Text(_))).cloned().collect();
+    assert_eq!(texts, [SegmentKind::Text("Which ".into()), SegmentKind::Text("?\n".into())]);
+    let SegmentKind::Image(ImageRef::Bytes(scaled)) = &posed[0].prompt[1] else {
+        panic!("{:?}", posed[0].prompt)
+    };
+    let scaled = data::picture::Picture::size(scaled, &Default::default()).unwrap();
+    assert!(scaled.0.max(scaled.1) == edge && scaled.0.min(scaled.1) < width.min(height), "{scaled:?}");
+    for (from, to, said) in [
+        ("level = \"{{ level }}\"", "level = \"{{ kind }}\"", "level"),
+        ("['A', 'B', 'C'][:options", "['A', 'A', 'C'][:options", "twice"),
+        ("['A', 'B', 'C'][:options", "['X', 'Y', 'C'][:options", "none of the choices"),
+        ("[:options | length]", "[:missing | length]", "choices"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let error = recipe(folder.path(), &text.replace(from, to)).unwrap().posed(true, 0).unwrap_err();
+        assert!(error.contains(said), "{to}: {error}");
+    }
+    let error = recipe(folder.path(), &text.replace(&format!("edge = {edge}"), "edge = 0")).err().unwrap();
+    assert!(error.contains("longest_edge"), "{error}");
+    // An exam alone is data that nothing is trained on.
+    let out = folder.path().join("data");
+    recipe(folder.path(), &text).unwrap();
+    let manifest =
+        data::build(&config(&folder.path().join("recipe.toml")), &out, &mut |_| ()).unwrap().manifest;
+    assert_eq!((manifest.train.documents, manifest.eval.documents, manifest.eval.images), (0, 2, 2));
+    Dataset::open(&out).unwrap().verify().unwrap();
+}
+
 fn config(source: &Path) -> BuildConfig {
     BuildConfig {
         sources: vec![Source::new(source.display().to_string())],

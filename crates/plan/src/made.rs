@@ -33,8 +33,16 @@ pub struct Corpus {
 
 impl Corpus {
     /// Of a data folder; where it has pictures, some are decoded, to see how long it takes.
+    ///
+    /// # Errors
+    /// [`data::Error::Empty`] for one that holds everything out, as an exam does.
     pub fn of(dataset: &data::Dataset) -> Result<Corpus> {
         let manifest = dataset.manifest();
+        if manifest.train.tokens == 0 {
+            let folder = dataset.folder().display();
+            let what = format!("{folder}: all of it is held out, so there is nothing to train on");
+            return Err(data::Error::Empty(what).into());
+        }
         let sight = Sight::of(dataset);
         let decoding = sight.as_ref().map(|sight| crate::decoding::seconds_per_token(dataset, sight));
         Ok(Corpus {

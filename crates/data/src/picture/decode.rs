@@ -126,6 +126,10 @@ impl Picture {
     }
 }
 
+/// Bytes that a decoder may take before a pixel is decoded: for a row, and for what a PNG packs beside its pixels, such as a
+/// profile of colours, however small it says the picture is.
+const BEFORE: u64 = 4 << 20;
+
 /// A decoder that has read the header, if that keeps to the bounds.
 fn open<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<impl ImageDecoder + 'b, Unreadable> {
     if bytes.is_empty() {
@@ -135,8 +139,7 @@ fn open<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<impl ImageDecoder + 'b, 
         return Err(Unreadable::Bytes { bytes: bytes.len(), most: bounds.bytes });
     }
     let mut limits = Limits::no_limits();
-    // Sixteen bits a channel, four channels; what a decoder needs beside the picture is a few rows.
-    limits.max_alloc = Some(bounds.pixels.saturating_mul(8).saturating_add(1 << 20));
+    limits.max_alloc = Some(BEFORE);
     let mut reader = ImageReader::new(Cursor::new(bytes));
     reader.limits(limits.clone());
     let damaged = |error| damaged(error, bounds);
@@ -153,6 +156,8 @@ fn open<'b>(bytes: &'b [u8], bounds: &Bounds) -> Result<impl ImageDecoder + 'b, 
     if pixels == 0 || pixels > bounds.pixels || width.max(height) > bounds.side {
         return Err(Unreadable::Pixels { width, height, most: bounds.pixels, side: bounds.side });
     }
+    // Sixteen bits a channel, four channels; what a decoder needs beside the picture is a few rows.
+    limits.max_alloc = Some(bounds.pixels.saturating_mul(8).saturating_add(1 << 20));
     decoder.set_limits(limits).map_err(damaged)?;
     Ok(decoder)
 }

@@ -96,6 +96,22 @@ pub(super) fn resize(picture: &Picture, width: u32, height: u32, filter: Filter)
     }
 }
 
+impl Picture {
+    /// The picture scaled down so that neither side is longer than `edge`, or as it is.
+    pub(crate) fn within(self, edge: u32) -> Picture {
+        let longer = self.width.max(self.height);
+        if longer <= edge {
+            return self;
+        }
+        let scaled = |side: u32| {
+            let side = f64::from(side) * f64::from(edge) / f64::from(longer);
+            (side.round() as u32).max(1)
+        };
+        let (width, height) = (scaled(self.width), scaled(self.height));
+        resize(&self, width, height, Filter::default()).unwrap_or(self)
+    }
+}
+
 /// The same with rows of another length.
 fn across(picture: &Picture, width: u32, filter: Filter) -> Option<Picture> {
     if width == picture.width() {

@@ -2,7 +2,7 @@
 
 use super::{Item, Problem, Reader, ReaderConfig, Record};
 use crate::document::{Document, Segment, SegmentKind};
-use crate::recipe::{Cell, Row, rows};
+use crate::recipe::{Cell, TableRows, rows};
 use crate::source::InputFile;
 
 /// Columns of a caption, the first that there is.
@@ -11,12 +11,12 @@ const CAPTIONS: [&str; 3] = ["txt", "caption", "text"];
 /// One document a picture: the picture, then what is said of it.
 pub(super) struct CaptionReader {
     name: String,
-    rows: Result<std::vec::IntoIter<Row>, Option<String>>,
+    rows: Result<TableRows, Option<String>>,
 }
 
 impl CaptionReader {
     pub(super) fn new(file: &InputFile, config: &ReaderConfig) -> CaptionReader {
-        let rows = rows(&file.path, &[], config.record_bytes).map(Vec::into_iter).map_err(Some);
+        let rows = rows(&file.path, &[], config.record_bytes).map_err(Some);
         CaptionReader { name: file.name.clone(), rows }
     }
 }
@@ -27,7 +27,10 @@ impl Reader for CaptionReader {
             Ok(rows) => rows,
             Err(what) => return what.take().map(|what| Err(Problem { place: self.name.clone(), what })),
         };
-        let row = rows.next()?;
+        let row = match rows.next()? {
+            Ok(row) => row,
+            Err(what) => return Some(Err(Problem { place: self.name.clone(), what })),
+        };
         let id = match row.get("key") {
             Some(Cell::Plain(key)) => format!("{}:{}", self.name, key.as_str().unwrap_or_default()),
             _ => self.name.clone(),

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::storage;
 
 /// A decompressed stream.
-pub(super) type Stream = Box<dyn BufRead + Send>;
+pub(crate) type Stream = Box<dyn BufRead + Send>;
 
 /// What those who read and those who wait for them tell each other.
 #[derive(Clone, Default)]

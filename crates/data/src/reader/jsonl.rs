@@ -124,8 +124,12 @@ impl Row {
         };
         let document = match (self.text, self.messages, self.segments) {
             (None, Some(messages), None) => {
-                let mut messages: Vec<Message> = messages.into_iter().map(MessageRow::message).collect();
-                images::hand_out(&mut messages, self.images.unwrap_or_default())?;
+                let images = self.images.unwrap_or_default();
+                let counted = messages.iter().any(MessageRow::counts);
+                let messages = messages.into_iter().map(|message| message.message(&images));
+                let mut messages = messages.collect::<Result<Vec<Message>, String>>()?;
+                // Those that are counted out have their places.
+                images::hand_out(&mut messages, if counted { Vec::new() } else { images })?;
                 Document::conversation(id, source, &messages)
             }
             (None, None, Some(segments)) => {
@@ -162,43 +166,81 @@ enum Content {
 }
 
 /// A part of a message: `{"type": "text", "text": …}` or an image.
-#[derive(Deserialize)]
-struct Part {
-    #[serde(default)]
-    text: Option<String>,
-    #[serde(default)]
-    image: Option<Value>,
-    #[serde(default)]
-    image_url: Option<Value>,
-    #[serde(rename = "type", default)]
-    kind: Option<String>,
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Part {
+    pub(super) text: Option<String>,
+    pub(super) image: Option<Value>,
+    pub(super) image_url: Option<Value>,
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    /// Which of the row's images it shows, where it has none of its own.
+    pub(super) index: Option<u64>,
+    /// The image, where it is no JSON.
+    #[serde(skip)]
+    pub(super) shown: Option<ImageRef>,
 }
 
 impl MessageRow {
-    pub(super) fn plain(role: String, content: String) -> Self {
-        MessageRow { role, name: None, content: Some(Content::Text(content)) }
+    /// Of a column that holds texts: parts are in one as JSON, if it is a list of objects that all have a type of part.
+    pub(super) fn of_text(role: String, text: String) -> Self {
+        let parts = text.trim_start().starts_with('[').then(|| serde_json::from_str::<Vec<Part>>(&text).ok());
+        let typed = |part: &Part| {
+            part.kind.as_deref().is_some_and(|kind| ["text", "image", "image_url"].contains(&kind))
+        };
+        let parts = parts.flatten().filter(|parts| !parts.is_empty() && parts.iter().all(typed));
+        let content = parts.map_or(Content::Text(text), Content::Parts);
+        MessageRow { role, name: None, content: Some(content) }
     }
 
-    fn message(self) -> Message {
+    pub(super) fn of_parts(role: String, parts: Vec<Part>) -> Self {
+        MessageRow { role, name: None, content: Some(Content::Parts(parts)) }
+    }
+
+    /// Whether a part of it says which of the row's images it shows.
+    fn counts(&self) -> bool {
+        let parts = match &self.content {
+            Some(Content::Parts(parts)) => parts.as_slice(),
+            _ => &[],
+        };
+        parts.iter().any(|part| part.index.is_some() && part.is_image())
+    }
+
+    /// The message; `images` are the row's.
+    fn message(self, images: &[ImageRef]) -> Result<Message, String> {
         let content = match self.content {
             None => Vec::new(),
             Some(Content::Text(text)) => vec![SegmentKind::Text(text)],
-            Some(Content::Parts(parts)) => parts.into_iter().map(Part::segment).collect(),
+            Some(Content::Parts(parts)) => {
+                parts.into_iter().map(|part| part.segment(images)).collect::<Result<_, _>>()?
+            }
         };
-        Message { role: self.role, name: self.name, content }
+        Ok(Message { role: self.role, name: self.name, content })
     }
 }
 
 impl Part {
-    fn segment(self) -> SegmentKind {
-        let is_image = self.kind.as_deref().is_some_and(|kind| kind.starts_with("image"));
-        match (self.text, self.image.or(self.image_url)) {
-            (Some(text), None) if !is_image => SegmentKind::Text(text),
-            (_, image) => {
-                let named = image.as_ref().and_then(images::named);
+    fn is_image(&self) -> bool {
+        self.kind.as_deref().is_some_and(|kind| kind.starts_with("image"))
+    }
+
+    fn segment(self, images: &[ImageRef]) -> Result<SegmentKind, String> {
+        let is_image = self.is_image();
+        let named = self.image.or(self.image_url);
+        Ok(match (self.text, self.shown, named, self.index) {
+            (Some(text), None, None, _) if !is_image => SegmentKind::Text(text),
+            (_, Some(image), ..) => SegmentKind::Image(image),
+            (_, None, None, Some(index)) => {
+                let image = usize::try_from(index).ok().and_then(|index| images.get(index));
+                let image = image
+                    .ok_or_else(|| format!("shows image {index}, counted from 0, of {}", images.len()))?;
+                SegmentKind::Image(image.clone())
+            }
+            (_, None, named, _) => {
+                let named = named.as_ref().and_then(images::named);
                 SegmentKind::Image(ImageRef::File(named.unwrap_or_default().into()))
             }
-        }
+        })
     }
 }
 

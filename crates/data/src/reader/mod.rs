@@ -17,12 +17,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::Document;
 use crate::error::{Error, Result};
-use crate::recipe::Recipe;
+use crate::recipe::{Opened, Recipe};
 use crate::source::InputFile;
-pub(crate) use compressed::{Hashed, Watch};
+pub(crate) use compressed::{Hashed, Stream, Watch};
 pub(crate) use parquet::{
     cells as parquet_cells, each_row as each_parquet_row, holds_questions as parquet_questions,
 };
+pub(crate) use text::read_line;
 
 /// What to do with bytes that are no UTF-8.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,7 +193,8 @@ fn read_failure(error: &std::io::Error) -> String {
 pub fn read_file(path: &Path) -> Result<Vec<Document>> {
     let name = path.to_string_lossy().into_owned();
     let bytes = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
-    let file = InputFile { path: path.to_path_buf(), name, source: 0, bytes, explicit: true };
+    let (path, opened) = (path.to_path_buf(), Opened::default());
+    let file = InputFile { path, name, source: 0, bytes, explicit: true, opened };
     let config = ReaderConfig {
         text_field: "text".into(),
         invalid_utf8: InvalidUtf8::Replace,

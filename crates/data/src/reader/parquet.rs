@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch};
@@ -16,8 +16,8 @@ use parquet::arrow::arrow_reader::{
 };
 
 use super::compressed::Stream;
-use super::jsonl::{MessageRow, Row, parse_messages, text_of};
-use super::{Broken, Item, Problem, Reader, ReaderConfig, read_failure};
+use super::jsonl::{MessageRow, Part, Row, parse_messages, text_of};
+use super::{Broken, Item, Problem, Reader, ReaderConfig, images, read_failure};
 use crate::document::ImageRef;
 use crate::recipe::{self, Cell};
 use crate::source::InputFile;
@@ -43,6 +43,7 @@ pub(super) fn open(file: &InputFile, mut stream: Stream, config: &ReaderConfig) 
         Ok(batches) => Box::new(ParquetReader {
             batches,
             name: file.name.clone(),
+            folder: images::folder(file),
             config: config.clone(),
             rows: Vec::new().into_iter(),
             row: 0,
@@ -103,8 +104,8 @@ pub(crate) fn cells(path: &Path, most: usize) -> Result<Vec<recipe::Row>, String
     Ok(rows)
 }
 
-/// The rows of a file as named cells, one after the other until `each` wants no more: bytes and structures of bytes are pictures,
-/// lists of such several; the rest are JSON's values, and columns of other types are left out.
+/// The rows of a file as named cells, one after the other until `each` wants no more: bytes and structures of bytes or a
+/// path are pictures, lists of such several; the rest are JSON's values, and columns of other types are left out.
 pub(crate) fn each_row(
     path: &Path,
     most: usize,
@@ -116,6 +117,7 @@ pub(crate) fn each_row(
         let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
         builder.and_then(|builder| builder.with_batch_size(ROWS).build()).map_err(|error| error.to_string())
     })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
     let (mut first, mut batches) = (1, batches);
     while let Some(batch) = fenced(|| batches.next().transpose().map_err(|error| error.to_string()))? {
         let read = fenced(|| {
@@ -123,8 +125,8 @@ pub(crate) fn each_row(
                 let schema = batch.schema();
                 let mut row = recipe::Row::new();
                 for (field, column) in schema.fields().iter().zip(batch.columns()) {
-                    let found = value(column, index, most)
-                        .map_err(|what| format!("column {}: {what}", field.name()))?;
+                    let found = value(column, index, most).and_then(|found| located(found, folder));
+                    let found = found.map_err(|what| format!("column {}: {what}", field.name()))?;
                     row.extend(found.map(|cell| (field.name().clone(), cell)));
                 }
                 Ok(row)
@@ -138,6 +140,16 @@ pub(crate) fn each_row(
         }
     }
     Ok(())
+}
+
+/// A cell whose pictures that have names are files from `folder` on.
+fn located(found: Option<Cell>, folder: &Path) -> Result<Option<Cell>, String> {
+    let Some(Cell::Images(all)) = found else { return Ok(found) };
+    let place = |image| match image {
+        ImageRef::File(name) => images::reference(&name, folder),
+        other => Ok(other),
+    };
+    all.into_iter().map(place).collect::<Result<_, _>>().map(|all| Some(Cell::Images(all)))
 }
 
 /// A cell; `None` for a type that means nothing here.
@@ -182,7 +194,9 @@ fn value(column: &dyn Array, index: usize, most: usize) -> Result<Option<Cell>, 
         return Ok(Some(Cell::Plain(column.value(index).into())));
     }
     if let Some(bytes) = column.as_struct_opt().and_then(|column| column.column_by_name("bytes")) {
-        return value(bytes, index, most);
+        // As Hugging Face's `Image` has it: the bytes, or where they are.
+        let named = || Some(Cell::Images(vec![named(column, "path", index)?]));
+        return if bytes.is_null(index) { Ok(named()) } else { value(bytes, index, most) };
     }
     let list = match (column.as_list_opt::<i32>(), column.as_list_opt::<i64>()) {
         (Some(list), _) => list.value(index),
@@ -198,6 +212,26 @@ fn value(column: &dyn Array, index: usize, most: usize) -> Result<Option<Cell>, 
         }
     }
     Ok(Some(if images.is_empty() { Cell::Plain(values.into()) } else { Cell::Images(images) }))
+}
+
+/// The image that a field of a structure names.
+fn named(column: &dyn Array, field: &str, index: usize) -> Option<ImageRef> {
+    let names = column.as_struct_opt()?.column_by_name(field).filter(|names| !names.is_null(index))?;
+    Some(ImageRef::File(String::from_utf8_lossy(cell(names, index)?).into_owned()))
+}
+
+/// The pictures of a cell, which holds or names them: one or a list of them; none for a type that means nothing here.
+fn pictures(column: &dyn Array, index: usize, most: usize) -> Result<Vec<ImageRef>, String> {
+    let names = |value: &Value| ImageRef::File(images::named(value).unwrap_or_default().into());
+    if let Some(image) = named(column, "url", index) {
+        return Ok(vec![image]);
+    }
+    Ok(match value(column, index, most)? {
+        None | Some(Cell::Plain(Value::Null)) => Vec::new(),
+        Some(Cell::Images(images)) => images,
+        Some(Cell::Plain(Value::Array(all))) => all.iter().map(names).collect(),
+        Some(Cell::Plain(value)) => vec![names(&value)],
+    })
 }
 
 /// Whether a file is one of questions: it has columns `prompt` and `choices`.
@@ -216,6 +250,7 @@ pub(crate) fn holds_questions(path: &Path) -> bool {
 struct ParquetReader {
     batches: ParquetRecordBatchReader,
     name: String,
+    folder: PathBuf,
     config: ReaderConfig,
     rows: std::vec::IntoIter<Item>,
     row: u64,
@@ -238,8 +273,8 @@ impl Reader for ParquetReader {
             let items = match batch {
                 Ok(None) => return None,
                 Ok(Some(batch)) => {
-                    let (name, config, row) = (&self.name, &self.config, self.row);
-                    fenced(|| Ok(read_batch(&batch, name, config, row)))
+                    let (place, config, row) = ((&*self.name, &*self.folder), &self.config, self.row);
+                    fenced(|| Ok(read_batch(&batch, place, config, row)))
                         .inspect(|_| self.row += batch.num_rows() as u64)
                 }
                 Err(what) => Err(what),
@@ -256,7 +291,13 @@ impl Reader for ParquetReader {
     }
 }
 
-fn read_batch(batch: &RecordBatch, name: &str, config: &ReaderConfig, first: u64) -> Vec<Item> {
+/// The documents of a batch of a file, by its name and the folder that it is in; `first` is the number of the first row.
+fn read_batch(
+    batch: &RecordBatch,
+    (name, folder): (&str, &Path),
+    config: &ReaderConfig,
+    first: u64,
+) -> Vec<Item> {
     let text = batch.column_by_name(&config.text_field);
     let messages = batch.column_by_name("messages");
     let licence = batch.column_by_name("license").or_else(|| batch.column_by_name("licence"));
@@ -282,13 +323,10 @@ fn read_batch(batch: &RecordBatch, name: &str, config: &ReaderConfig, first: u64
         if let Some(column) = messages
             && !column.is_null(index)
         {
-            row.messages = Some(conversation(column, index).map_err(problem)?);
+            row.messages = Some(conversation(column, index, config.record_bytes).map_err(problem)?);
         }
         if let Some(column) = batch.column_by_name("images") {
-            row.images = match value(column, index, config.record_bytes).map_err(problem)? {
-                Some(Cell::Images(images)) => Some(images),
-                _ => None,
-            };
+            row.images = Some(pictures(column, index, config.record_bytes).map_err(problem)?);
         }
         let string = |column: Option<&arrow_array::ArrayRef>| {
             let bytes = column.filter(|column| !column.is_null(index)).and_then(|c| cell(c, index))?;
@@ -296,7 +334,9 @@ fn read_batch(batch: &RecordBatch, name: &str, config: &ReaderConfig, first: u64
         };
         row.licence = string(licence);
         row.id = string(id).map(serde_json::Value::String);
-        row.into_record(&place, name, &config.text_field, replaced).map_err(problem)
+        let mut record = row.into_record(&place, name, &config.text_field, replaced).map_err(problem)?;
+        images::locate(&mut record.document, folder).map_err(problem)?;
+        Ok(record)
     };
     (0..batch.num_rows()).map(read_row).collect()
 }
@@ -321,8 +361,9 @@ fn cell(column: &dyn Array, index: usize) -> Option<&[u8]> {
     None
 }
 
-/// A cell of messages: a list of structures with role and content, or JSON text.
-fn conversation(column: &dyn Array, index: usize) -> Result<Vec<MessageRow>, String> {
+/// A cell of messages: a list of structures with role and content, or JSON text. A content is text, a list of parts, or that list as
+/// JSON text.
+fn conversation(column: &dyn Array, index: usize, most: usize) -> Result<Vec<MessageRow>, String> {
     if let Some(bytes) = cell(column, index) {
         let text = std::str::from_utf8(bytes).map_err(|_| "its messages are not UTF-8".to_owned())?;
         return parse_messages(text).map_err(|error| format!("its messages are not JSON: {error}"));
@@ -337,13 +378,43 @@ fn conversation(column: &dyn Array, index: usize) -> Result<Vec<MessageRow>, Str
     let content = fields.column_by_name("content").ok_or("the messages have no content")?;
     (0..fields.len())
         .map(|at| {
-            let text = |column: &dyn Array| match column.is_null(at) {
+            let text = |column: &dyn Array, what: &str| match column.is_null(at) {
                 true => Ok(String::new()),
                 false => cell(column, at)
                     .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-                    .ok_or_else(|| "the role or content of a message is not text".to_owned()),
+                    .ok_or_else(|| format!("the {what} of a message is not text")),
             };
-            Ok(MessageRow::plain(text(role)?, text(content)?))
+            let role = text(role, "role")?;
+            let list = match (content.as_list_opt::<i32>(), content.as_list_opt::<i64>()) {
+                _ if content.is_null(at) => None,
+                (Some(list), _) => Some(list.value(at)),
+                (_, list) => list.map(|list| list.value(at)),
+            };
+            match list {
+                Some(list) => Ok(MessageRow::of_parts(role, parts(&list, most)?)),
+                None => Ok(MessageRow::of_text(role, text(content, "content")?)),
+            }
         })
         .collect()
+}
+
+/// The parts of a message: structures with a type and a text, or a picture that they hold, name, or count among the row's.
+fn parts(list: &dyn Array, most: usize) -> Result<Vec<Part>, String> {
+    let fields = list.as_struct_opt().ok_or("the parts of a message are not structures")?;
+    let part = |at: usize| {
+        let of = |name| fields.column_by_name(name).filter(|column| !column.is_null(at));
+        let text = |name| Some(String::from_utf8_lossy(cell(of(name)?, at)?).into_owned());
+        let mut shown = None;
+        for column in ["image", "image_url"].into_iter().filter_map(of) {
+            // A structure may be there and hold nothing.
+            shown = shown.or(pictures(column, at, most)?.pop());
+        }
+        let index = of("index").map(|column| value(column, at, most)).transpose()?.flatten();
+        let index = match index {
+            Some(Cell::Plain(index)) => index.as_u64(),
+            _ => None,
+        };
+        Ok(Part { text: text("text"), kind: text("type"), index, shown, ..Part::default() })
+    };
+    (0..fields.len()).map(part).collect()
 }

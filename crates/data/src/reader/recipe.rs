@@ -1,29 +1,40 @@
 //! The documents of a recipe.
 
+use std::path::PathBuf;
+
 use super::{Item, Problem, Reader, ReaderConfig, Record};
-use crate::recipe::Recipe;
+use crate::recipe::Opened;
 use crate::source::InputFile;
 
 /// Makes them one after the other: what is trained on, then what is held out.
 pub(super) struct RecipeReader {
-    recipe: Result<Recipe, Option<String>>,
+    opened: Opened,
+    path: PathBuf,
+    most: usize,
     name: String,
     held: bool,
     next: u64,
+    done: bool,
 }
 
 impl RecipeReader {
     pub(super) fn new(file: &InputFile, config: &ReaderConfig) -> RecipeReader {
-        let recipe = Recipe::open(&file.path, config.record_bytes).map_err(Some);
-        RecipeReader { recipe, name: file.name.clone(), held: false, next: 0 }
+        let (opened, path, name) = (file.opened.clone(), file.path.clone(), file.name.clone());
+        RecipeReader { opened, path, most: config.record_bytes, name, held: false, next: 0, done: false }
     }
 }
 
 impl Reader for RecipeReader {
     fn next(&mut self) -> Option<Item> {
-        let recipe = match &mut self.recipe {
+        if self.done {
+            return None;
+        }
+        let recipe = match self.opened.recipe(&self.path, self.most) {
             Ok(recipe) => recipe,
-            Err(what) => return what.take().map(|what| Err(Problem { place: self.name.clone(), what })),
+            Err(what) => {
+                self.done = true;
+                return Some(Err(Problem { place: self.name.clone(), what: what.clone() }));
+            }
         };
         if !self.held && self.next == recipe.count(false) {
             (self.held, self.next) = (true, 0);

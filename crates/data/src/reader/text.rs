@@ -124,7 +124,7 @@ fn cut_place(bytes: &[u8]) -> usize {
 
 /// Reads one line, without its end, into `line`. A line beyond `limit` is skipped to its end and gives
 /// `Err` with its length so far.
-pub(super) fn read_line(
+pub(crate) fn read_line(
     stream: &mut Stream,
     line: &mut Vec<u8>,
     limit: usize,

@@ -4,6 +4,7 @@
 //! [rows]
 //! path = "mnist.parquet"              # Parquet, JSONL, tar (WebDataset) or a folder of pictures, from the recipe's folder on
 //! held_out = "split == 'test'"        # which rows are never trained on: exams ask about them
+//! longest_edge = 128                  # pixels to which a longer side of a picture is scaled down
 //!
 //! [augment]                           # of pictures that are trained on
 //! copies = 4
@@ -17,12 +18,18 @@
 //! choices = ["0", "1", "2"]           # what answers there are; each is drawn as often as the next
 //! ```
 //!
+//! Of rows with choices of their own, `choices` is an expression instead, such as `"options"`, and nothing is drawn by it; where it
+//! gives none, the answer is written. `family` and `level` are templates, too, and so is each of `transcription`, a text for each
+//! picture of the prompt.
+//!
 //! Templates and expressions are Jinja's. Of one row, the columns stand under their own names as well. What is asked counts
 //! nothing in the loss, the answer does; it ends its line. All rows are held in memory.
 
+mod archive;
 mod table;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
@@ -33,7 +40,7 @@ use crate::document::{Document, ImageRef, Segment, SegmentKind};
 use crate::picture::{Bounds, Change, Picture};
 use crate::storage;
 use crate::world::random::Random;
-pub(crate) use table::{Cell, Row, caption_of, is_image, read as rows};
+pub(crate) use table::{Cell, Row, Rows as TableRows, caption_of, is_image, read as rows};
 
 /// A recipe with its table.
 pub struct Recipe {
@@ -42,6 +49,23 @@ pub struct Recipe {
     environment: Environment<'static>,
     /// Those that are trained on, and those that are not.
     rows: [Vec<Row>; 2],
+}
+
+/// A recipe that is opened once, by whoever asks first: a build passes over its input more than once.
+#[derive(Clone, Default)]
+pub(crate) struct Opened(Arc<OnceLock<Result<Recipe, String>>>);
+
+impl Opened {
+    /// As [`Recipe::open`].
+    pub(crate) fn recipe(&self, path: &Path, most: usize) -> Result<&Recipe, &String> {
+        self.0.get_or_init(|| Recipe::open(path, most)).as_ref()
+    }
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").finish_non_exhaustive()
+    }
 }
 
 /// The file.
@@ -62,6 +86,8 @@ struct File {
 struct Rows {
     path: PathBuf,
     held_out: Option<String>,
+    /// Pixels to which a longer side of a picture is scaled down.
+    longest_edge: Option<u32>,
     /// Columns that name files.
     #[serde(default = "image_columns")]
     images: Vec<String>,
@@ -93,16 +119,41 @@ impl Default for Augment {
 struct Template {
     #[serde(default = "documents")]
     family: String,
+    #[serde(default = "first")]
+    level: String,
     #[serde(default = "one")]
     rows: usize,
     prompt: String,
     answer: String,
     #[serde(default)]
-    choices: Vec<String>,
+    choices: Choices,
+    /// Of each picture.
+    #[serde(default)]
+    transcription: Vec<String>,
+}
+
+/// What answers there are.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Choices {
+    /// The same of every document; none, if an answer may be anything.
+    Listed(Vec<String>),
+    /// An expression over the rows.
+    Told(String),
+}
+
+impl Default for Choices {
+    fn default() -> Choices {
+        Choices::Listed(Vec::new())
+    }
 }
 
 fn documents() -> String {
     "documents".into()
+}
+
+fn first() -> String {
+    "1".into()
 }
 
 fn one() -> usize {
@@ -114,15 +165,22 @@ fn one() -> usize {
 pub struct Posed {
     /// Unique in the recipe.
     pub id: String,
-    /// The template's.
+    /// What it is about.
     pub family: String,
+    /// From easy to hard, counted from 1.
+    pub level: u32,
     /// Text and pictures.
     pub prompt: Vec<SegmentKind>,
     /// What follows.
     pub answer: String,
     /// What answers there are, if the template says so.
     pub choices: Vec<String>,
+    /// Pictures of the prompt in words, in order, as far as the template says.
+    pub transcription: Vec<String>,
 }
+
+/// Pixels of the longest edge, at most.
+const MOST_EDGE: u32 = 4096;
 
 /// Rows of a document, at most: they are called a, b, c, …
 const MOST_ROWS: usize = 26;
@@ -160,8 +218,12 @@ impl Recipe {
                 "augment: copies from 1 to 1000, shift to 1, turn to 180 degrees, scale to 0.9".into()
             );
         }
+        if file.rows.longest_edge.is_some_and(|edge| !(1..=MOST_EDGE).contains(&edge)) {
+            return Err(format!("rows: longest_edge from 1 to {MOST_EDGE} pixels"));
+        }
         let place = path.parent().unwrap_or(Path::new("")).join(&file.rows.path);
-        let table = rows(&place, &file.rows.images, most)?;
+        let wrong = |what: String| format!("{}: {what}", place.display());
+        let table = rows(&place, &file.rows.images, most).map_err(wrong)?;
         let environment = environment();
         let held = match &file.rows.held_out {
             None => None,
@@ -171,6 +233,7 @@ impl Recipe {
         };
         let mut rows = [Vec::new(), Vec::new()];
         for row in table {
+            let row = row.map_err(wrong)?;
             let kept = match &held {
                 None => false,
                 Some(held) => {
@@ -202,9 +265,11 @@ impl Recipe {
         &self.file.document[(number % self.file.document.len() as u64) as usize]
     }
 
-    /// The family of document `number`.
-    pub fn family(&self, number: u64) -> &str {
-        &self.template(number).family
+    /// Family and level of document `number`, where its template has the same for all rows.
+    pub fn kind(&self, number: u64) -> Option<(&str, u32)> {
+        let Template { family, level, .. } = self.template(number);
+        let level = level.trim().parse().ok()?;
+        (!family.contains('{')).then_some((family.trim(), level))
     }
 
     /// Document `number` of [`Recipe::count`]; those with equal templates follow each other at the distance of their number, so
@@ -215,7 +280,10 @@ impl Recipe {
         let first = (number / self.file.document.len() as u64 % rows.len().max(1) as u64) as usize;
         let id = format!("{}:{}{number}", self.name, if held { "held out " } else { "" });
         let mut random = Random::new(self.file.seed, if held { 11 } else { 10 }, number);
-        let wanted = (!template.choices.is_empty()).then(|| random.below(template.choices.len()));
+        let wanted = match &template.choices {
+            Choices::Listed(all) if !all.is_empty() => all.get(random.below(all.len())),
+            _ => None,
+        };
         let mut images = Vec::new();
         let render = |text: &str, rows: &[&Row], images: &mut Vec<ImageRef>| {
             self.environment
@@ -233,7 +301,7 @@ impl Recipe {
         };
         let mut chosen = draw(0);
         let mut answer = render(&template.answer, &chosen, &mut Vec::new())?;
-        if let Some(wanted) = wanted.map(|wanted| &template.choices[wanted]) {
+        if let Some(wanted) = wanted {
             for attempt in 1..DRAWS {
                 if answer.trim() == wanted {
                     break;
@@ -243,39 +311,77 @@ impl Recipe {
             }
         }
         let prompt = render(&template.prompt, &chosen, &mut images)?;
+        let text = |text: &str| render(text, &chosen, &mut Vec::new());
+        let level = text(&template.level)?;
+        let level = level.trim().parse().ok().filter(|level| *level > 0);
         let answer = answer.trim().to_owned();
-        if !template.choices.is_empty() && !template.choices.contains(&answer) {
+        let choices = match &template.choices {
+            Choices::Listed(all) => all.clone(),
+            Choices::Told(expression) => {
+                let all = self.list(expression, context(&chosen, &mut Vec::new()));
+                all.map_err(|what| format!("{id}: choices: {what}"))?
+            }
+        };
+        if !choices.is_empty() && !choices.contains(&answer) {
             return Err(format!("{id}: the answer {answer:?} is none of the choices"));
         }
         let mut segments = segments(&prompt, &images);
-        if !held {
-            let mut random = Random::new(self.file.seed, 12, number);
-            for segment in &mut segments {
-                if let SegmentKind::Image(image) = segment {
-                    *image =
-                        self.augmented(std::mem::replace(image, ImageRef::Bytes(Vec::new())), &mut random)?;
-                }
+        let mut random = Random::new(self.file.seed, 12, number);
+        for segment in &mut segments {
+            if let SegmentKind::Image(image) = segment {
+                let own = std::mem::replace(image, ImageRef::Bytes(Vec::new()));
+                *image = self.shown(own, (!held).then_some(&mut random));
             }
         }
-        let Template { family, choices, .. } = template;
-        Ok(Posed { id, family: family.clone(), prompt: segments, answer, choices: choices.clone() })
+        Ok(Posed {
+            family: text(&template.family)?.trim().to_owned(),
+            level: level.ok_or_else(|| format!("{id}: the level is no whole number from 1 on"))?,
+            prompt: segments,
+            answer,
+            choices,
+            transcription: template.transcription.iter().map(|told| text(told)).collect::<Result<_, _>>()?,
+            id,
+        })
     }
 
-    /// A picture changed at random, as the recipe wants it.
-    fn augmented(&self, image: ImageRef, random: &mut Random) -> Result<ImageRef, String> {
+    /// The texts of an expression that gives a list.
+    fn list(&self, expression: &str, names: Value) -> Result<Vec<String>, String> {
+        let said = |error: minijinja::Error| format!("{error:#}");
+        let value = self.environment.compile_expression(expression).and_then(|told| told.eval(names));
+        let all: Vec<String> = value
+            .and_then(|value| value.try_iter()?.map(|one| Ok(one.to_string())).collect())
+            .map_err(said)?;
+        let twice = all.iter().enumerate().find(|(at, one)| all[..*at].contains(one));
+        twice.map_or(Ok(()), |(_, one)| Err(format!("{one:?} stands twice")))?;
+        Ok(all)
+    }
+
+    /// A picture as the recipe wants it: not too long, and changed where there is something random to change it by. What cannot be
+    /// read stays as it is: it is found, and said, where documents are encoded.
+    fn shown(&self, image: ImageRef, random: Option<&mut Random>) -> ImageRef {
         let Augment { shift, turn, scale, noise, .. } = self.file.augment;
-        if (shift, turn, scale, noise) == (0.0, 0.0, 0.0, 0) {
-            return Ok(image);
+        let random = random.filter(|_| (shift, turn, scale, noise) != (0.0, 0.0, 0.0, 0));
+        let edge = self.file.rows.longest_edge;
+        if random.is_none() && edge.is_none() {
+            return image;
         }
         let bytes = match image {
             ImageRef::Bytes(bytes) => bytes,
-            ImageRef::File(name) => storage::read_at_most(Path::new(&name), Bounds::default().bytes)
-                .map_err(|error| error.to_string())?,
+            named => match named.clone().load(Bounds::default().bytes) {
+                Ok(bytes) => bytes,
+                Err(_) => return named,
+            },
         };
-        // What cannot be read is found, and said, where documents are encoded.
-        let Ok(picture) = Picture::decode(&bytes, &Bounds::default()) else {
-            return Ok(ImageRef::Bytes(bytes));
+        let longer = |(width, height): (u32, u32)| edge.is_some_and(|edge| width.max(height) > edge);
+        if random.is_none() && !Picture::size(&bytes, &Bounds::default()).is_ok_and(longer) {
+            return ImageRef::Bytes(bytes);
+        }
+        let Ok(picture) = Picture::decode(&bytes, &Bounds::default()) else { return ImageRef::Bytes(bytes) };
+        let picture = match edge {
+            Some(edge) => picture.within(edge),
+            None => picture,
         };
+        let Some(random) = random else { return ImageRef::Bytes(picture.to_png()) };
         let mut within = |most: f32| most * (random.below(2001) as f32 / 1000.0 - 1.0);
         let change = Change {
             shift: (within(shift), within(shift)),
@@ -284,7 +390,7 @@ impl Recipe {
         };
         let changed = picture.changed(&change);
         let changed = if noise > 0 { changed.noisy(noise, |below| random.below(below)) } else { changed };
-        Ok(ImageRef::Bytes(changed.to_png()))
+        ImageRef::Bytes(changed.to_png())
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::fs;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::archive::Archive;
 use crate::document::ImageRef;
-use crate::picture::Bounds;
-use crate::reader::{IMAGES, images, parquet_cells};
+use crate::reader::{IMAGES, Stream, images, parquet_cells, read_line};
 use crate::storage;
 
 /// What stands in a row under a name.
@@ -25,39 +25,39 @@ pub(crate) enum Cell {
 /// A row.
 pub(crate) type Row = BTreeMap<String, Cell>;
 
-/// Reads all rows of a file or folder; `images` are the columns that name files of pictures. An error says what and where.
-pub(crate) fn read(path: &Path, images: &[String], most: usize) -> Result<Vec<Row>, String> {
+/// Rows one after the other; an error says what is wrong with one.
+pub(crate) type Rows = Box<dyn Iterator<Item = Result<Row, String>> + Send>;
+
+/// The rows of a file or folder; `images` are the columns that name files of pictures. An error says what is wrong with it. Those
+/// of an archive are read as they are asked for.
+pub(crate) fn read(path: &Path, images: &[String], most: usize) -> Result<Rows, String> {
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().to_lowercase());
-    let place = path.display();
-    if path.is_dir() {
-        return folder(path);
-    }
     let rows = match name.rsplit_once('.').map(|(_, extension)| extension) {
+        _ if path.is_dir() => folder(path),
         Some("parquet" | "pq") => parquet_cells(path, most),
         Some("jsonl" | "ndjson") => jsonl(path, images, most),
-        Some("tar") => tar(path, most),
-        Some(_) if is_image(path) => Ok(vec![picture(path)?]),
+        Some("tar") => return Ok(Box::new(Archive::open(path, most)?)),
+        Some(_) if is_image(path) => picture(path).map(|row| vec![row]),
         _ => Err("is no Parquet, JSONL or tar file, and no folder".into()),
     };
-    rows.map_err(|what| format!("{place}: {what}"))
+    Ok(Box::new(rows?.into_iter().map(Ok)))
 }
 
 /// A row an object; what names a picture does so from the file's folder on.
 fn jsonl(path: &Path, columns: &[String], most: usize) -> Result<Vec<Row>, String> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let file = storage::open(path).map_err(|error| error.to_string())?;
-    let mut rows = Vec::new();
-    for (number, line) in BufReader::new(file).lines().enumerate() {
-        let wrong = |what: String| format!("line {}: {what}", number + 1);
-        let line = line.map_err(|error| wrong(error.to_string()))?;
-        if line.len() > most {
-            return Err(wrong(format!("it has more than {most} bytes")));
-        }
-        if line.trim().is_empty() {
+    let mut stream: Stream = Box::new(BufReader::new(file));
+    let (mut rows, mut line, mut number) = (Vec::new(), Vec::new(), 0);
+    while let Some(read) = read_line(&mut stream, &mut line, most).map_err(|error| error.to_string())? {
+        number += 1;
+        let wrong = |what: String| format!("line {number}: {what}");
+        read.map_err(|length| wrong(format!("it has {length} bytes, more than the {most} allowed")))?;
+        if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
         let object: BTreeMap<String, Value> =
-            serde_json::from_str(&line).map_err(|error| wrong(error.to_string()))?;
+            serde_json::from_slice(&line).map_err(|error| wrong(error.to_string()))?;
         let cell = |(name, value): (String, Value)| {
             let cell = match columns.contains(&name) {
                 true => Cell::Images(pictures(&value, folder)?),
@@ -75,57 +75,6 @@ fn jsonl(path: &Path, columns: &[String], most: usize) -> Result<Vec<Row>, Strin
 fn pictures(value: &Value, folder: &Path) -> Result<Vec<ImageRef>, String> {
     let all = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     all.iter().filter_map(images::named).map(|name| images::reference(name, folder)).collect()
-}
-
-/// The members of an archive that share a name up to its first dot are a row, with the rest of the name as the column: pictures
-/// as such, `json` as its fields, all else as text.
-fn tar(path: &Path, most: usize) -> Result<Vec<Row>, String> {
-    let said = |error: std::io::Error| error.to_string();
-    let mut archive = tar::Archive::new(BufReader::new(File::open(path).map_err(said)?));
-    let (mut rows, mut key, mut row) = (Vec::new(), String::new(), Row::new());
-    for member in archive.entries().map_err(said)? {
-        let mut member = member.map_err(said)?;
-        if !member.header().entry_type().is_file() {
-            continue;
-        }
-        let name = member.path().map_err(said)?.to_string_lossy().into_owned();
-        let start = name.rfind('/').map_or(0, |slash| slash + 1);
-        let Some((own, column)) = name[start..].split_once('.') else { continue };
-        let own = format!("{}{own}", &name[..start]);
-        if own != key {
-            if !row.is_empty() {
-                rows.push(std::mem::take(&mut row));
-            }
-            key.clone_from(&own);
-            row.insert("key".into(), Cell::Plain(own.into()));
-        }
-        let bound = most.max(Bounds::default().bytes);
-        if member.size() > bound as u64 {
-            return Err(format!("{name}: it has {} bytes, more than the {bound} allowed", member.size()));
-        }
-        let mut bytes = Vec::new();
-        member.read_to_end(&mut bytes).map_err(|error| format!("{name}: {error}"))?;
-        let column = column.to_lowercase();
-        match column.as_str() {
-            "json" => {
-                let fields: BTreeMap<String, Value> =
-                    serde_json::from_slice(&bytes).map_err(|error| format!("{name}: {error}"))?;
-                row.extend(fields.into_iter().map(|(name, value)| (name, Cell::Plain(value))));
-            }
-            kind if IMAGES.contains(&kind.rsplit('.').next().unwrap_or(kind)) => {
-                row.insert("image".into(), Cell::Images(vec![ImageRef::Bytes(bytes.clone())]));
-                row.insert(column, Cell::Images(vec![ImageRef::Bytes(bytes)]));
-            }
-            _ => {
-                let text = String::from_utf8_lossy(&bytes).trim_end().to_owned();
-                row.insert(column, Cell::Plain(text.into()));
-            }
-        }
-    }
-    if !row.is_empty() {
-        rows.push(row);
-    }
-    Ok(rows)
 }
 
 /// The pictures of a folder in the order of their names, each a row: `image`, `name`, the folder that it is in as `label`, and

@@ -45,6 +45,21 @@ pub fn parquet() -> Vec<u8> {
     bytes
 }
 
+/// A picture and its caption in an archive (WebDataset), a long name, and fields.
+pub fn archive() -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let long = format!("{}/b.json", "folder".repeat(30));
+    let members: [(&str, &[u8]); 3] =
+        [("a.png", PICTURES[2]), ("a.txt", b"a caption"), (&long, br#"{"text": "c"}"#)];
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_cksum();
+        builder.append_data(&mut header, name, bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
 /// Builds a data folder of bytes at `out`, from lines written into `folder`.
 pub fn dataset(folder: &Path, out: &Path) {
     let file = folder.join("in.jsonl");

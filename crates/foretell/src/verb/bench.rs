@@ -8,7 +8,7 @@ use data::Batch;
 use engine::{CpuDevice, Store};
 use model::gpt::ScoreGraph;
 use plan::sizes::{Size, reference};
-use plan::{Probe, Stopwatch, step_config};
+use plan::{Probe, Sight, Stopwatch, step_config};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -38,12 +38,14 @@ pub enum Verb {
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   foretell bench step --size S --threads 1
-  foretell bench step --shape width=80,layers=2,heads=4,ffn=224,seq=192,rows=8,vocab=1000")]
+  foretell bench step --shape width=80,layers=2,heads=4,ffn=224,seq=192,rows=8,vocab=1000
+  foretell bench step --shape width=128,layers=4,heads=4,ffn=352,seq=512,rows=2,vocab=298,tiles=15")]
 pub struct Step {
     /// XXS, XS, S, M or L
     #[arg(long, default_value = "S")]
     pub size: String,
-    /// Changes to the size: width, layers, heads, head_dim, ffn, seq, rows, micro_rows, vocab
+    /// Changes to the size: width, layers, heads, head_dim, ffn, seq, rows, micro_rows, vocab; with an encoder of pictures where
+    /// a row has tiles: also tile, patch, scale_factor
     #[arg(long, value_name = "KEY=N,…", value_delimiter = ',')]
     pub shape: Vec<String>,
     /// Least steps to time
@@ -124,13 +126,16 @@ struct StepLine {
     share_of_peak: f64,
     first_ms: f64,
     plan_mb: f64,
+    /// Weights that multiply.
+    parameters: u64,
 }
 
 /// A size with changes, and the rows of a micro-batch if they are among them.
 fn sized(name: &str, changes: &[String]) -> Result<(Size, Option<usize>), Failure> {
     let usage = Failure::Usage;
     let mut size = reference(name).map_err(Failure::of_plan)?;
-    let (mut head_dim, mut micro_rows) = (None, None);
+    let (mut head_dim, mut micro_rows, mut tiles) = (None, None, 0);
+    let (mut tile, mut patch, mut scale_factor) = (64, 8, 2);
     for change in changes {
         let pair = change.split_once('=').and_then(|(key, value)| Some((key, value.parse::<usize>().ok()?)));
         let (key, value) = pair.ok_or_else(|| usage(format!("--shape {change}: write it as key=number")))?;
@@ -145,12 +150,37 @@ fn sized(name: &str, changes: &[String]) -> Result<(Size, Option<usize>), Failur
             "vocab" => shape.vocab = value,
             "rows" => size.rows = value,
             "micro_rows" => micro_rows = Some(value),
+            "tiles" => tiles = value,
+            "tile" => tile = value,
+            "patch" => patch = value,
+            "scale_factor" => scale_factor = value,
             _ => {
                 return Err(usage(format!(
-                    "--shape {key}: the keys are width, layers, heads, head_dim, ffn, seq, rows, micro_rows, vocab"
+                    "--shape {key}: the keys are width, layers, heads, head_dim, ffn, seq, rows, micro_rows, vocab, tiles, \
+                     tile, patch, scale_factor"
                 )));
             }
         }
+    }
+    if tiles > 0 {
+        let token = patch.saturating_mul(scale_factor);
+        if token == 0 || !tile.is_multiple_of(token) {
+            return Err(usage(format!(
+                "--shape tile={tile},patch={patch},scale_factor={scale_factor}: a tile is no whole number of tokens wide"
+            )));
+        }
+        let image = size.shape.vocab.saturating_sub(1) as u32;
+        // The room of a row is what its largest document has.
+        let (width, layers, most) = (None, None, tiles as u64);
+        let sight = Sight { tile, patch, scale_factor, image, tiles: 0, tokens: 1, most, width, layers };
+        if sight.row(size.shape.seq) != tiles {
+            let seq = size.shape.seq;
+            return Err(usage(format!(
+                "--shape tiles={tiles}: rows of {seq} have room for {}",
+                sight.row(seq)
+            )));
+        }
+        size.shape.sight = Some(sight);
     }
     size.shape.head_dim = head_dim.unwrap_or(size.shape.width / size.shape.heads.max(1));
     size.shape.check().map_err(Failure::of_plan)?;
@@ -233,6 +263,7 @@ fn step(options: &Step, device: &CpuDevice) -> Result<(), Failure> {
         share_of_peak: flops / median / peak,
         first_ms,
         plan_mb: watch.replica().bytes() as f64 / (1 << 20) as f64,
+        parameters: size.shape.parameters(),
     })?)
 }
 

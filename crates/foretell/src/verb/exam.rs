@@ -6,7 +6,7 @@ use crate::progress::Progress;
 use crate::{Failure, machine, output};
 use anyhow::{Context, anyhow};
 use data::Recipe;
-use exam::{FamilyScore, Item, ModelRespondent, Rendering, Shown, Sitting, Summary, WorldExam};
+use exam::{FamilyScore, KindScore, Left, ModelRespondent, Rendering, Shown, Sitting, Summary, WorldExam};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +17,8 @@ use std::sync::Arc;
   foretell exam runs/eyes --tasks world --blind --levels 1 --items 500
   foretell exam runs/eyes --tasks world --unseen --json
   foretell exam runs/eyes --tasks world --both --words
-  foretell exam runs/digits --tasks docs/recipes/mnist.toml --items 2000")]
+  foretell exam runs/digits --tasks docs/recipes/mnist.toml --items 2000
+  foretell exam runs/eyes --tasks docs/recipes/mathvision.toml --json")]
 pub struct Options {
     /// A run, a checkpoint or a Hugging Face folder
     #[arg(value_parser = crate::arguments::path())]
@@ -31,10 +32,9 @@ pub struct Options {
     /// Items a family and level
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
     pub items: u16,
-    /// Levels
-    #[arg(long, value_name = "LEVELS", value_delimiter = ',', default_value = "1,2,3",
-          value_parser = clap::value_parser!(u32).range(1..=3))]
-    pub levels: Vec<u32>,
+    /// Levels [default: all]
+    #[arg(long, value_name = "LEVELS", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pub levels: Option<Vec<u32>>,
     /// Combinations that training never shows
     #[arg(long)]
     pub unseen: bool,
@@ -53,7 +53,8 @@ pub struct Options {
     /// Show the world's pictures with nothing written in them
     #[arg(long, group = "rendering")]
     pub drawing: bool,
-    /// Let answers be written, right to the letter, instead of taking the likeliest choice
+    /// Let all answers be written, right to the letter, instead of taking the likeliest choice; those to what has no choices are
+    /// in any case
     #[arg(long)]
     pub written: bool,
 }
@@ -90,33 +91,27 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
         _ => Shown::Whole,
     };
     let count = options.items.into();
+    let place = || options.tasks.display().to_string();
     let items = match options.tasks == Path::new("world") {
         true => {
-            let (levels, unseen, both) = (options.levels.clone(), options.unseen, options.both);
+            let levels = options.levels.clone().unwrap_or_else(|| vec![1, 2, 3]);
+            if let Some(level) = levels.iter().find(|level| **level > 3) {
+                return Err(Failure::Usage(format!("--levels {level}: the world has 1, 2 and 3")));
+            }
+            let (unseen, both) = (options.unseen, options.both);
             WorldExam { seed: options.world, levels, count, unseen, both, shown }.items()
         }
         false => {
             if let Some(name) = options.of_the_world() {
                 return Err(Failure::Usage(format!("{name} is of the generated world: --tasks world")));
             }
-            let place = || options.tasks.display().to_string();
             let recipe = Recipe::open(&options.tasks, CELL).map_err(|what| anyhow!("{}: {what}", place()))?;
-            exam::recipe(&recipe, count).with_context(place)?
+            exam::recipe(&recipe, options.levels.as_deref(), count).with_context(place)?
         }
     };
-    let mute = |item: &&Item| item.choices.is_empty() && !options.written;
-    match (items.first(), items.iter().find(mute)) {
-        (None, _) => {
-            return Err(anyhow!(
-                "{}: it holds no row out, so there is nothing to ask",
-                options.tasks.display()
-            )
-            .into());
-        }
-        (_, Some(item)) => {
-            return Err(anyhow!("{}: it has no choices; --written lets answers be written", item.id).into());
-        }
-        _ => {}
+    if items.is_empty() {
+        let of = if options.levels.is_some() { " of these levels" } else { "" };
+        return Err(anyhow!("{}: it holds no row{of} out, so there is nothing to ask", place()).into());
     }
     let device = Arc::new(machine::device(common)?);
     let mut respondent =
@@ -126,20 +121,22 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
     let sat = sitting.sit(&items, &mut respondent, &mut |done| progress.show(done as u64, || "items".into()));
     progress.end();
     let (scores, summary) = sat.map_err(anyhow::Error::from)?;
+    let width = scores.iter().map(|score| score.family.chars().count() + 2).max().unwrap_or(0).max(12);
     if !common.json {
-        output::text("family      level   items   accuracy   95 % interval    chance\n")?;
+        output::text(&format!("{:<width$}level   items   accuracy   95 % interval    chance\n", "family"))?;
     }
     for score in &scores {
-        output::either(common, score, || line(score))?;
+        output::either(common, score, || line(score, width))?;
     }
     Ok(output::either(common, &summary, || last(&summary))?)
 }
 
-fn line(score: &FamilyScore) -> String {
-    let FamilyScore { family, level, items, accuracy, lo95, hi95, chance } = score;
+fn line(score: &FamilyScore, width: usize) -> String {
+    let FamilyScore { family, level, items, accuracy, lo95, hi95, chance, not_posed } = score;
     let percent = |x: &f64| 100.0 * x;
+    let left = if *not_posed > 0 { format!("   {not_posed} not posed") } else { String::new() };
     format!(
-        "{family:<12}{level:>5} {items:>7} {:>9.1} % {:>7.1} to {:>5.1} % {:>7.1} %\n",
+        "{family:<width$}{level:>5} {items:>7} {:>9.1} % {:>7.1} to {:>5.1} % {:>7.1} %{left}\n",
         percent(accuracy),
         percent(lo95),
         percent(hi95),
@@ -150,10 +147,25 @@ fn line(score: &FamilyScore) -> String {
 fn last(summary: &Summary) -> String {
     let levels =
         summary.by_level.iter().map(|(level, accuracy)| format!("level {level} {:.1} %", 100.0 * accuracy));
-    format!(
+    let mut text = format!(
         "mean of families and levels {:.1} % ({}), chance {:.1} %\n",
         100.0 * summary.macro_accuracy,
         levels.collect::<Vec<_>>().join(", "),
         100.0 * summary.chance
-    )
+    );
+    for (kind, score) in summary.by_answer.iter().filter(|_| summary.by_answer.len() > 1) {
+        let KindScore { items, accuracy, lo95, hi95, chance } = score;
+        let name = if *kind == "choice" { "with choices" } else { "to be written" };
+        text += &format!(
+            "{items} items {name}: {:.1} % ({:.1} to {:.1} %), chance {:.1} %\n",
+            100.0 * accuracy,
+            100.0 * lo95,
+            100.0 * hi95,
+            100.0 * chance
+        );
+    }
+    for Left { reason, items, first } in &summary.not_posed {
+        text += &format!("not posed: {items} items, {reason} (the first: {first})\n");
+    }
+    text
 }

@@ -17,6 +17,12 @@ fn a_step_has_the_fields_of_its_peer() {
     assert!(step.contains_key("peak_rss_mb"));
     let tokens = step["tokens_per_s"].as_f64().unwrap() * step["ms_median"].as_f64().unwrap() / 1e3;
     assert!((tokens - 32.0).abs() < 1e-6, "{step:?}");
+    assert_eq!(step["parameters"], 4 * 16 * 16 + 3 * 16 * 24 + 50 * 16);
+    // With an encoder of one layer: patches, attention, feed-forward, connector.
+    let seeing = line.replace("seq=16", "seq=48,tiles=2,tile=16,patch=4");
+    let step = ok(words(&seeing, &[])).summary();
+    let eyes = 48 * 16 + 4 * 16 * 16 + 8 * 16 * 16 + 4 * 16 * 16;
+    assert_eq!(step["parameters"], 4 * 16 * 16 + 3 * 16 * 24 + 50 * 16 + eyes);
     let profile = ok(words(&format!("{line} --profile"), &[])).lines();
     assert!(profile.iter().any(|line| line["operation"] == "linear" || line["operation"] == "attention"));
 }
@@ -79,6 +85,10 @@ fn bad_input_is_refused() {
             ("bench step --shape width=x", "width=x"),
             ("bench step --shape colour=3", "colour"),
             ("bench step --shape width=0", "width"),
+            ("bench step --size XXS --shape tiles=99", "tiles=99"),
+            ("bench step --size XXS --shape tiles=2,patch=7", "patch"),
+            ("bench step --size XXS --shape tiles=2,patch=0", "patch"),
+            ("bench step --size XXS --shape tiles=2,scale_factor=3", "scale_factor"),
             ("bench step --shape heads=0", "heads"),
             ("bench step --shape layers=0", "layers"),
             ("bench step --shape rows=0", "rows"),

@@ -203,3 +203,123 @@ fn a_pair_of_gguf_files_is_the_model_that_it_was_made_from() {
     fs::write(eyes.at("pair"), whole).unwrap();
     refused(&eyes.at("back"), &places, &[("sample {pair} --tokens 3", "eyes")]);
 }
+
+/// Items with and without choices, too long, without their picture, with and without words for it.
+#[test]
+fn an_exam_of_rows_counts_what_cannot_be_posed() {
+    let eyes = eyes();
+    let folder = tempfile::tempdir().unwrap();
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/tests/pictures/colours/plain.jpg");
+    fs::copy(picture, folder.path().join("a.jpg")).unwrap();
+    let long = "so ".repeat(200);
+    let rows = [
+        r#"{"q": "Which?", "image": "a.jpg", "options": ["x", "y"], "answer": "x", "level": 1}"#.into(),
+        r#"{"q": "How many?", "image": "a.jpg", "options": [], "answer": "3", "level": 1}"#.into(),
+        format!(r#"{{"q": "{long}?", "image": "a.jpg", "options": ["x", "y"], "answer": "y", "level": 2}}"#),
+        r#"{"q": "Gone?", "image": "none.jpg", "options": ["x", "y"], "answer": "y", "level": 2}"#.into(),
+        r#"{"q": "Last?", "image": "a.jpg", "options": ["x", "y"], "answer": "y", "level": 3}"#.into(),
+    ];
+    fs::write(folder.path().join("rows.jsonl"), rows.join("\n")).unwrap();
+    let text = "[rows]\npath = \"rows.jsonl\"\nheld_out = \"true\"\nlongest_edge = 64\n\
+                [[document]]\nfamily = \"all\"\nlevel = \"{{ level }}\"\nprompt = \"{{ image }}{{ q }}\\n\"\n\
+                answer = \"{{ answer }}\"\nchoices = \"options\"\n";
+    let [mute, telling] = ["mute.toml", "telling.toml"].map(|name| folder.path().join(name));
+    fs::write(&mute, text).unwrap();
+    fs::write(&telling, format!("{text}transcription = [\"A picture of {{{{ level }}}}.\"]\n")).unwrap();
+    let run = eyes.at("one");
+    let places: [(&str, &Path); 3] = [("run", &run), ("mute", &mute), ("telling", &telling)];
+    let sat = |line: &str| ok(words(&format!("exam {{run}} {line} --json"), &places)).lines();
+
+    let lines = sat("--tasks {mute}");
+    let counted: Vec<_> =
+        lines[..2].iter().map(|line| (line["level"].as_u64(), line["items"].as_u64())).collect();
+    assert_eq!(counted, [(Some(1), Some(2)), (Some(3), Some(1))]);
+    let summary = &lines[2];
+    assert_eq!((&summary["items"], &lines[0]["chance"]), (&3.into(), &0.25.into()));
+    assert_eq!(
+        (&summary["by_answer"]["choice"]["items"], &summary["by_answer"]["choice"]["chance"]),
+        (&2.into(), &0.5.into())
+    );
+    assert_eq!(summary["by_answer"]["written"]["items"], 1);
+    let left = |summary: &serde_json::Map<String, Value>| -> Vec<(String, u64)> {
+        let left = summary["not_posed"].as_array().unwrap().iter();
+        left.map(|one| (one["first"].as_str().unwrap().into(), one["items"].as_u64().unwrap())).collect()
+    };
+    let seen = left(summary);
+    assert!(
+        seen.len() == 2 && seen[0].0.contains("the model's context is 384") && seen[1].0.contains("none.jpg"),
+        "{seen:?}"
+    );
+    // Who does not look at a picture does not miss it.
+    let blind = sat("--tasks {mute} --blind").pop().unwrap();
+    assert_eq!((&blind["items"], left(&blind).len()), (&4.into(), 1));
+    let told = sat("--tasks {telling} --transcribed").pop().unwrap();
+    assert_eq!((&told["items"], left(&told).len()), (&4.into(), 1));
+    assert_eq!(sat("--tasks {mute} --levels 3 --written").pop().unwrap()["by_answer"]["written"]["items"], 1);
+    let people = ok(words("exam {run} --tasks {mute} --quiet", &places)).stdout;
+    assert!(people.contains("not posed: 1 items, longer than the model's context"), "{people}");
+    refused(
+        &run,
+        &places,
+        &[
+            ("exam {run} --tasks {mute} --transcribed", "without a transcription"),
+            ("exam {run} --tasks {mute} --levels 2", "none of 2 items can be posed"),
+            ("exam {run} --tasks {mute} --levels 7", "no row of these levels"),
+            ("exam {run} --tasks world --levels 4", "--levels 4"),
+        ],
+    );
+}
+
+/// Problems that people wrote, with pictures of all sizes: read, shown, and sat by a model that knows nothing of them.
+#[test]
+fn mathvision_is_read_shown_and_sat() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    if !root.join("../shared").exists() {
+        eprintln!("skipped: there is no ../shared beside the project");
+        return;
+    }
+    let eyes = eyes();
+    let folder = tempfile::tempdir().unwrap();
+    let [data, page, run] = [folder.path().join("data"), folder.path().join("page.html"), eyes.at("one")];
+    let recipe = root.join("docs/recipes/mathvision.toml");
+    let places: [(&str, &Path); 4] = [("data", &data), ("page", &page), ("run", &run), ("recipe", &recipe)];
+    let manifest = ok(words("data build {recipe} --tokenizer bytes --out {data} --json", &places)).summary();
+    assert_eq!((&manifest["eval"]["documents"], &manifest["eval"]["images"]), (&304.into(), &304.into()));
+    assert_eq!((&manifest["train"]["documents"], &manifest["counts"]["malformed"]), (&0.into(), &0.into()));
+    // A problem with letters for answers, which its picture explains, and one with words.
+    let shown = |number: u32| {
+        ok(words(&format!("data inspect {{data}} --eval --document {number} --tokens 900"), &places)).stdout
+    };
+    let [letters, number] = [shown(2), shown(0)].map(|text| text.replace(['(', ')', '|'], ""));
+    assert!(
+        letters.contains("Misty the cat has five kittens") && letters.contains("<global-img>"),
+        "{letters}"
+    );
+    assert!(number.contains("How many different digits can you find"), "{number}");
+    ok(words("data inspect {data} --eval --html {page} --documents 4", &places));
+    let html = fs::read_to_string(&page).unwrap();
+    assert!(html.matches("<section>").count() == 4 && html.matches("data:image/png").count() >= 12);
+    let refusal = [
+        ("train --data {data} --budget 1e9 --out {run}-none", "all of it is held out"),
+        ("ladder run --data {data} --max 1e8 --out {run}-none", "all of it is held out"),
+        ("data inspect {data} --document 0", "document 0"),
+        ("exam {run} --tasks {recipe} --transcribed", "without a transcription"),
+    ];
+    refused(folder.path(), &places, &refusal);
+
+    let lines = ok(words("exam {run} --tasks {recipe} --levels 1 --json", &places)).lines();
+    let (summary, families) = lines.split_last().unwrap();
+    let posed = summary["items"].as_u64().unwrap();
+    let left: u64 =
+        summary["not_posed"].as_array().unwrap().iter().map(|left| left["items"].as_u64().unwrap()).sum();
+    assert_eq!(
+        (posed + left, families.iter().map(|line| line["items"].as_u64().unwrap()).sum()),
+        (53, posed)
+    );
+    assert!(families.iter().any(|line| line["family"] == "metric geometry - length"));
+    assert!((summary["by_answer"]["choice"]["chance"].as_f64().unwrap() - 0.2).abs() < 1e-9);
+    // It has learnt nothing of the kind.
+    let lucky = &summary["by_answer"]["choice"];
+    assert!(lucky["lo95"].as_f64().unwrap() <= 0.2, "{lucky}");
+    assert!(summary["by_answer"]["written"]["accuracy"].as_f64().unwrap() < 0.2);
+}

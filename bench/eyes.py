@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""A training step with pictures, in turn with PyTorch's, on the same core: encoder, pixel shuffle, connector and decoder, forward,
+backward, clip and AdamW, of the same rows with as many tiles.
+
+  bench/eyes.py                           S and M, five pairs each
+  bench/eyes.py --sizes S --pairs 3
+
+What is printed is the median over pairs of a ratio of tokens a second, each pair measured one right after the other; a ratio above 1
+is in favour of foretell. `peer` is the faster of PyTorch's modes `compile` and `compile-step`, chosen for each size; eager is shown
+besides. The peer's encoder is first held against transformers' numbers, and both models must have as many weights.
+"""
+import sys
+
+from common import ROOT, Bench, Table, listed, median, parser, peer_options
+
+# S is what a plan of half an hour on two cores makes of the generated world; tiles of 64 pixels, patches of 8, tokens of 2 × 2.
+SIZES = {
+    "S": "width=160,layers=4,heads=5,ffn=448,seq=512,rows=2,vocab=298,tiles=15",
+    "M": "width=384,layers=6,heads=12,ffn=1024,seq=512,rows=2,vocab=4138,tiles=15",
+}
+GOLDEN = ROOT / "crates/model/tests/golden/idefics3"
+
+
+def main():
+    p = parser(__doc__)
+    peer_options(p)
+    p.add_argument("--sizes", type=listed(), default=list(SIZES))
+    p.add_argument("--pairs", type=int, default=5)
+    p.add_argument("--modes", type=listed(), default=["compile", "compile-step", "eager"], help="of PyTorch")
+    p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--steps", type=int, default=12, help="least steps to time")
+    p.add_argument("--seconds", type=float, default=4.0, help="least seconds to time")
+    options = p.parse_args()
+    unknown = set(options.sizes) - set(SIZES)
+    if unknown:
+        sys.exit(f"--sizes: {sorted(unknown)} are none of {list(SIZES)}")
+    bench = Bench(options)
+    script = [ROOT / "bench/torch_eyes.py", options.peer]
+    bench.say(bench.with_torch([*script, "check", GOLDEN])[-1])
+    table = Table(bench, "size", "ours ms", "peer ms", "peer", "ratio", "eager ratio", "peak %", "rss MB", "plan MB")
+    for size in options.sizes:
+        shape, pairs = SIZES[size], []
+        timing = ["--steps", options.steps]
+        for number in range(options.pairs):
+            ours = bench.ours("bench", "step", "--shape", shape, *timing, "--seconds", options.seconds, threads=options.threads)
+            pair = {"ours": ours[-1]}
+            for mode in options.modes:
+                line = [*script, "step", "--shape", shape, "--mode", mode, *timing, "--seconds-min", options.seconds,
+                        "--threads", options.threads]
+                pair[mode] = bench.with_torch(line, options.threads)[-1]
+            weights = {name: line["parameters"] for name, line in pair.items()}
+            if len(set(weights.values())) > 1:
+                sys.exit(f"{size}: these are not the same model: {weights}")
+            pairs.append(pair)
+            bench.say({"size": size, "pair": number, **pair})
+
+        def ms(name):
+            return median(pair[name]["ms_median"] for pair in pairs)
+
+        def ratio(name):
+            return median(pair["ours"]["tokens_per_s"] / pair[name]["tokens_per_s"] for pair in pairs)
+
+        best = min([mode for mode in options.modes if mode != "eager"] or options.modes, key=ms)
+        eager = ratio("eager") if "eager" in options.modes else None
+        share = median(pair["ours"]["share_of_peak"] for pair in pairs)
+        rss, plan = (max(pair["ours"][field] for pair in pairs) for field in ("peak_rss_mb", "plan_mb"))
+        bench.say({"size": size, "threads": options.threads, "pairs": len(pairs), "parameters": pairs[0]["ours"]["parameters"],
+                   "ours_ms": ms("ours"), "peer": best, "peer_ms": ms(best), "ratio": ratio(best), "ratio_eager": eager,
+                   "share_of_peak": share, "peak_rss_mb": rss, "plan_mb": plan})
+        table.row(size, ms("ours"), ms(best), best, ratio(best), "-" if eager is None else eager, 100 * share, rss, plan)
+
+
+main()
