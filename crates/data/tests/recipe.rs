@@ -70,7 +70,7 @@ fn rows_become_documents_by_their_templates() {
             })
             .collect();
         assert_eq!(images.len(), if posed.family == "two" { 2 } else { 1 });
-        let asked = if posed.family == "two" { "larger?\n" } else { "Which?\n" };
+        let asked = if posed.family == "two" { "larger?" } else { "Which?" };
         assert_eq!(posed.prompt.last(), Some(&SegmentKind::Text(asked.into())));
         for image in images {
             let ImageRef::Bytes(bytes) = image else { panic!("{image:?} was not changed") };
@@ -152,7 +152,7 @@ transcription = ["{{{{ told | default('', true) }}}}"]
     assert_eq!(posed[1].transcription, ["Dots."]);
     let texts: Vec<_> =
         posed[0].prompt.iter().filter(|kind| matches!(kind, SegmentKind::Text(_))).cloned().collect();
-    assert_eq!(texts, [SegmentKind::Text("Which ".into()), SegmentKind::Text("?\n".into())]);
+    assert_eq!(texts, [SegmentKind::Text("Which ".into()), SegmentKind::Text("?".into())]);
     let SegmentKind::Image(ImageRef::Bytes(scaled)) = &posed[0].prompt[1] else {
         panic!("{:?}", posed[0].prompt)
     };

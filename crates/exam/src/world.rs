@@ -107,8 +107,14 @@ mod tests {
     #[test]
     fn words_and_drawing_are_shown_apart_where_both_are_needed() {
         let exam = |shown| {
-            let exam =
-                WorldExam { seed: 7, levels: vec![1, 2], count: 6, both: true, shown, ..WorldExam::default() };
+            let exam = WorldExam {
+                seed: 7,
+                levels: vec![1, 2],
+                count: 6,
+                both: true,
+                shown,
+                ..WorldExam::default()
+            };
             exam.items()
         };
         let (whole, words, drawing) = (exam(Shown::Whole), exam(Shown::Words), exam(Shown::Drawing));

@@ -431,7 +431,8 @@ impl Config {
     }
 }
 
-const EYED: &str = "only idefics3, smolvlm and llava have eyes, and foretell_patches without an encoder's layers";
+const EYED: &str =
+    "only idefics3, smolvlm and llava have eyes, and foretell_patches without an encoder's layers";
 
 /// Decoder and encoder of a nested `config.json` as the fields of a [`Config`].
 fn flatten(object: &mut Map<String, Value>) -> Result<(), Error> {

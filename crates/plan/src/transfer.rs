@@ -240,8 +240,18 @@ mod tests {
     #[test]
     fn what_is_no_test_is_refused() {
         assert!(
-            TransferDesign::new(f64::NAN, 3).trials(&Corpus::of_vocabulary(259)).unwrap_err().to_string().contains("tokens")
+            TransferDesign::new(f64::NAN, 3)
+                .trials(&Corpus::of_vocabulary(259))
+                .unwrap_err()
+                .to_string()
+                .contains("tokens")
         );
-        assert!(TransferDesign::new(2e5, 0).trials(&Corpus::of_vocabulary(259)).unwrap_err().to_string().contains("seeds"));
+        assert!(
+            TransferDesign::new(2e5, 0)
+                .trials(&Corpus::of_vocabulary(259))
+                .unwrap_err()
+                .to_string()
+                .contains("seeds")
+        );
     }
 }

@@ -470,7 +470,7 @@ impl TrainConfig {
         }
         for (part, rate, there) in o.rates.parts(&self.model) {
             let name = format!("optimiser.rates.{part}");
-            if !(rate >= 0.0 && rate <= MOST_TIMES) {
+            if !(0.0..=MOST_TIMES).contains(&rate) {
                 let reason = format!("it must lie between 0 (frozen) and {MOST_TIMES}");
                 return refuse(&name, rate.to_string(), &reason);
             }

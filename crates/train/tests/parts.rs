@@ -20,8 +20,13 @@ const LAYERS: usize = 2;
 
 /// Documents that show a picture of one tile each.
 fn dataset(folder: &Path) -> Dataset {
-    let seeing =
-        Seeing { preparation: Preparation::new(None, TILE as u32), patch: 4, scale_factor: 2, grid: 1, bare: false };
+    let seeing = Seeing {
+        preparation: Preparation::new(None, TILE as u32),
+        patch: 4,
+        scale_factor: 2,
+        grid: 1,
+        bare: false,
+    };
     let mut lines = String::new();
     for number in 0..40u32 {
         let pixels =

@@ -311,6 +311,8 @@ impl Recipe {
             }
         }
         let prompt = render(&template.prompt, &chosen, &mut images)?;
+        // The answer ends its line, so that who asks need not.
+        let prompt = prompt.trim_end_matches('\n');
         let text = |text: &str| render(text, &chosen, &mut Vec::new());
         let level = text(&template.level)?;
         let level = level.trim().parse().ok().filter(|level| *level > 0);
@@ -325,7 +327,7 @@ impl Recipe {
         if !choices.is_empty() && !choices.contains(&answer) {
             return Err(format!("{id}: the answer {answer:?} is none of the choices"));
         }
-        let mut segments = segments(&prompt, &images);
+        let mut segments = segments(prompt, &images);
         let mut random = Random::new(self.file.seed, 12, number);
         for segment in &mut segments {
             if let SegmentKind::Image(image) = segment {
@@ -395,10 +397,10 @@ impl Recipe {
 }
 
 impl Posed {
-    /// As a document: what is asked counts nothing, the answer and the end of its line do.
+    /// As a document: what is asked counts nothing, the answer does, with the end of the line before it and of its own.
     pub(crate) fn document(self, source: &str) -> Document {
         let asked = self.prompt.into_iter().map(|kind| Segment { kind, weight: 0.0 });
-        let segments = asked.chain([Segment::text(format!("{}\n", self.answer))]).collect();
+        let segments = asked.chain([Segment::text(format!("\n{}\n", self.answer))]).collect();
         Document { id: self.id, source: source.into(), segments }
     }
 }

@@ -73,10 +73,7 @@ fn accuracy_by_family_and_level_is_foretold_registered_and_judged() {
         "data build {shown} --out {data} --tokenizer bytes --tile 16 --longest-edge 16 --holdout 0.05";
     // What is asked about is not trained on, and what is trained on is not dropped for it.
     let built = json(&format!("{build} --held-out {{asked}}"));
-    assert_eq!(
-        (&built["counts"]["held_out_items"], &built["counts"]["documents"]),
-        (&0.into(), &900.into())
-    );
+    assert_eq!((&built["counts"]["held_out_items"], &built["counts"]["documents"]), (&0.into(), &900.into()));
 
     let climb = "ladder run --data {data} --out {ladder} --max 5e10 --span 30 --ratios 6,12,24 --seeds 1 --threads 2 \
                  --score eyes={asked}";
