@@ -29,5 +29,5 @@ fuzz_target!(|edits: &[u8]| {
             assert_eq!(array.values().count(), array.len());
         }
     }
-    let _ = (file.config(), file.vocabulary(), file.fill(&mut store()));
+    let _ = (file.config(), file.vocabulary(), file.eyes(3), file.fill(&config(), &mut store()));
 });

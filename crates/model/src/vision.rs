@@ -183,7 +183,6 @@ impl VisionConfig {
     /// gradient, and full attention's `12 · L · P · C` a patch. A check of the graph's own count.
     pub fn flops_per_tile(&self, width: usize) -> f64 {
         let (c, f, patches) = (self.hidden_size, self.intermediate_size, self.patches());
-        let layer = 6 * (4 * c * c + 2 * c * f) + 12 * patches * c;
         // The connector's weight is s² times as tall, and its rows are s² times fewer.
         if !self.encodes() {
             return (patches * 4 * c * width) as f64;

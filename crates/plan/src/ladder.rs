@@ -61,12 +61,12 @@ impl Design {
     }
 
     /// The same on data with pictures, if there are some: the shortest rows into which seven in eight of the documents that show
-    /// some fit whole. What does not fit is cut, and the last of its questions are cut off from their picture.
+    /// some fit whole, and the pictures of all. What does not fit is cut, and the last of its questions are cut off from their picture.
     pub fn seeing(self, corpus: &Corpus) -> Design {
         let Some(sight) = corpus.sight else { return self };
         let fit = |seq: &usize| {
             let (all, cut) = corpus.cut(*seq, sight.row(*seq));
-            8 * cut <= all
+            8 * cut <= all && sight.most as usize <= sight.row(*seq)
         };
         let seq = SEEING.into_iter().find(fit).unwrap_or(SEEING[SEEING.len() - 1]);
         Design { sight: Some(sight), seq, ..self }
@@ -338,7 +338,10 @@ mod tests {
             layers: None,
         };
         let corpus = |shown: &[((usize, usize), u64)]| Corpus {
-            sight: Some(sight),
+            sight: Some(Sight {
+                most: shown.iter().map(|((_, tiles), _)| *tiles as u64).max().unwrap_or(0),
+                ..sight
+            }),
             shown: shown.iter().copied().collect(),
             ..Corpus::of_vocabulary(300)
         };
@@ -346,7 +349,7 @@ mod tests {
         assert_eq!(seq(&[((100, 1), 70), ((250, 1), 10)]), 128);
         assert_eq!(seq(&[((100, 1), 69), ((250, 1), 11)]), 256);
         // Fifteen tiles fit into no row of 256 tokens.
-        assert_eq!(seq(&[((100, 1), 60), ((200, 15), 20)]), 512);
+        assert_eq!(seq(&[((100, 1), 60), ((200, 15), 1)]), 512);
         assert_eq!(seq(&[((5000, 1), 20)]), 1024);
         let mixed = corpus(&[((200, 1), 90), ((600, 15), 10)]);
         assert_eq!((mixed.cut(256, 14), mixed.cut(1024, 15)), ((100, 10), (100, 0)));

@@ -83,7 +83,7 @@ fn accuracy_by_family_and_level_is_foretold_registered_and_judged() {
         &at("out"),
         &places,
         &[
-            (&format!("{line} --score eyes={{exam}} --threads 2"), "--set seq"),
+            (&format!("{line} --set seq=64 --score eyes={{exam}}"), "where 64 and"),
             ("train --data {text} --budget N=1e4,D=1e4 --out {run} --score eyes={asked}", "no eyes"),
         ],
     );
