@@ -187,6 +187,7 @@ impl VisionConfig {
         if !self.encodes() {
             return (patches * 4 * c * width) as f64;
         }
+        let layer = 6 * (4 * c * c + 2 * c * f) + 12 * patches * c;
         let connector = 6 * width * (c + if self.is_siglip() { width } else { 0 });
         (patches * (4 * c * self.patch_len() + self.num_hidden_layers * layer + connector)) as f64
     }
