@@ -106,6 +106,10 @@ impl Question {
 /// Whether a file is one of questions: its first line is an object that has a prompt and choices, or these are columns.
 pub fn holds_questions(path: &Path) -> bool {
     use std::io::{BufRead, BufReader, Read};
+    // A pipe would be waited for.
+    if !path.is_file() {
+        return false;
+    }
     if is_parquet(path) {
         return parquet_questions(path);
     }
@@ -325,7 +329,7 @@ mod tests {
         let exhibit = world.exhibit(crate::world::Sight::ALL[0], 1, crate::world::EXAM, false);
         let asked = &exhibit.questions[0];
         let first = first.unwrap();
-        let choices: Vec<String> = asked.choices.iter().map(|choice| format!("{choice}\n")).collect();
+        let choices: Vec<String> = asked.choices.iter().map(|choice| format!("\n{choice}\n")).collect();
         assert_eq!((&first.choices, first.answer), (&choices, asked.right));
         let document = first.document().segments.into_iter().map(|segment| segment.kind).collect::<Vec<_>>();
         assert_eq!(document, exhibit.show(&asked.prompt));
