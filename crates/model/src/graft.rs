@@ -9,7 +9,13 @@ fn misfit(from: &Config, to: &Config) -> Option<String> {
     let decoder = Config { eyes: None, vocab_size: from.vocab_size, ..to.clone() };
     let (a, b) = (from.shapes(), decoder.shapes());
     match a.iter().zip(&b).find(|(a, b)| a != b) {
-        Some(((name, shape), (_, other))) => Some(format!("{name} is {shape:?}, not {other:?}")),
+        Some(((name, shape), (own, other))) if name == own => {
+            Some(format!("{name} is {shape:?}, not {other:?}"))
+        }
+        Some(((name, _), (own, _))) => match a.iter().any(|(name, _)| name == own) {
+            true => Some(format!("it has {name}, and should not")),
+            false => Some(format!("it has no {own}")),
+        },
         None if a.len() != b.len() => Some(format!("it has {} parameters, not {}", a.len(), b.len())),
         None if from.vocab_size > to.vocab_size => Some(format!("it has more tokens than {}", to.vocab_size)),
         None => None,

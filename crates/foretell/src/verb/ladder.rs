@@ -35,7 +35,7 @@ pub enum Verb {
   foretell ladder run --data data/real --out ladders/real --max 1e11 --rung 3/20
   foretell ladder run --data data/real --out ladders/real --max 1e12 --span 1000 --full 1e11
   foretell ladder run --data data/real --out ladders/branches --max 1e11 --branches
-  foretell ladder run --data data/eyes --out ladders/eyes --max 1e12 --score eyes=data/world/exam-7.parquet")]
+  foretell ladder run --data data/eyes --out ladders/eyes --max 1e12 --score eyes=exam-7.parquet")]
 pub struct Run {
     /// A folder made by `data build`; bytes or a small vocabulary, or the head is most of a small rung
     #[arg(long, value_name = "DATA")]

@@ -67,7 +67,7 @@ fn accuracy_by_family_and_level_is_foretold_registered_and_judged() {
     ];
     let say = |line: &str| ok(words(line, &places));
     let json = |line: &str| say(&format!("{line} --json")).summary();
-    say("data generate --world 7 --pictures 4 --bytes 20000 --out {world} --quiet");
+    say("data generate --world 7 --pictures 8 --bytes 20000 --out {world} --quiet");
     write(&pictures, &shown, &asked);
     let build =
         "data build {shown} --out {data} --tokenizer bytes --tile 16 --longest-edge 16 --holdout 0.05";
