@@ -67,15 +67,15 @@ fn accuracy_by_family_and_level_is_foretold_registered_and_judged() {
     ];
     let say = |line: &str| ok(words(line, &places));
     let json = |line: &str| say(&format!("{line} --json")).summary();
-    say("data generate --world 7 --pictures 8 --bytes 20000 --out {world} --quiet");
+    say("data generate --world 7 --pictures 8 --bytes 400000 --out {world} --quiet");
     write(&pictures, &shown, &asked);
-    let build =
-        "data build {shown} --out {data} --tokenizer bytes --tile 16 --longest-edge 16 --holdout 0.05";
-    // What is asked about is not trained on, and what is trained on is not dropped for it.
+    let build = "data build {shown} {world}/world-7.jsonl --out {data} --tokenizer bytes --tile 16 --longest-edge 16 --holdout 0.05";
+    // What is asked about is not trained on, and what is trained on is not dropped for it. The text keeps the loss from nought.
     let built = json(&format!("{build} --held-out {{asked}}"));
-    assert_eq!((&built["counts"]["held_out_items"], &built["counts"]["documents"]), (&0.into(), &900.into()));
+    assert_eq!(built["counts"]["held_out_items"], 0);
+    assert!(number(&built["counts"]["documents"]) > 900.0);
 
-    let climb = "ladder run --data {data} --out {ladder} --max 5e10 --span 30 --ratios 6,12,24 --seeds 1 --threads 2 \
+    let climb = "ladder run --data {data} --out {ladder} --max 1.6e11 --span 32 --ratios 6,12 --seeds 1 --threads 2 \
                  --score eyes={asked}";
     // Of pictures that its rows have no room for, or that its model would not see.
     let line = "ladder run --data {data} --out {ladder} --max 5e10 --span 30 --ratios 6,12,24";
