@@ -9,7 +9,7 @@ use crate::store::arena;
 use crate::{Error, Layout, Store};
 use kernels::gemm::{Init, View, gemm, gemm_scratch};
 use kernels::{Arena, Cpu, Span, activation, loss, optim};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// How one parameter is updated.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,17 +54,9 @@ pub struct Optimiser {
     first: Store,
     second: Store,
     adamw: Vec<Flat>,
-    /// Matrices whose products share all threads.
-    large: Vec<Matrix>,
-    /// Matrices of which every thread takes others, in the order of their places.
-    small: Vec<Matrix>,
-    /// The device's, of one thread.
-    alone: Cpu,
+    muon: Vec<Matrix>,
     scratch: Arena,
 }
-
-/// Words of a matrix up to which one thread does all of its products: together, threads would wait more than they work.
-const SMALL: usize = 1 << 18;
 
 /// Neighbouring tensors with one rule, updated in one pass.
 struct Flat {
@@ -94,6 +86,7 @@ impl Optimiser {
     ) -> Result<Optimiser, Error> {
         let (first, second) = moments(params, rules)?;
         let (mut adamw, mut muon): (Vec<Flat>, Vec<Matrix>) = (Vec::new(), Vec::new());
+        let mut words = loss::sum_scratch(first.words());
         for name in params.names() {
             let Some(rule) = rules.iter().find(|r| r.name == name).cloned() else { continue };
             let span = |layout: &Layout| {
@@ -102,6 +95,7 @@ impl Optimiser {
             let (param, moment) = (span(params)?, span(&first)?);
             match (rule.kind, params.shape(name)) {
                 (Kind::Muon, Some(&[rows, columns])) => {
+                    words = words.max(muon_words(cpu.threads(), rows, columns));
                     muon.push(Matrix { param, first: moment, rows, columns, rule });
                 }
                 (Kind::Muon, shape) => {
@@ -118,11 +112,7 @@ impl Optimiser {
             }
         }
         let (first, second) = (Store::new(&Arc::new(first))?, Store::new(&Arc::new(second))?);
-        let shapes = muon.iter().map(|matrix| (matrix.rows, matrix.columns));
-        let scratch = arena(scratch_words(cpu.threads(), shapes, first.layout()))?;
-        let (mut small, large): (Vec<Matrix>, Vec<Matrix>) =
-            muon.into_iter().partition(|matrix| matrix.rows * matrix.columns <= SMALL);
-        small.sort_by_key(|matrix| matrix.param.offset);
+        let scratch = arena(words)?;
         Ok(Optimiser {
             cpu: cpu.clone(),
             settings,
@@ -130,9 +120,7 @@ impl Optimiser {
             first,
             second,
             adamw,
-            large,
-            small,
-            alone: Cpu::new(cpu.isa(), 1)?,
+            muon,
             scratch,
         })
     }
@@ -141,8 +129,12 @@ impl Optimiser {
     pub fn bytes(params: &Layout, rules: &[Rule], threads: usize) -> Result<usize, Error> {
         let (first, second) = moments(params, rules)?;
         let matrices = rules.iter().filter(|r| r.kind == Kind::Muon).filter_map(|r| params.shape(&r.name));
-        let shapes = matrices.map(|shape| (shape[0], shape[shape.len() - 1]));
-        Ok(first.bytes() + second.bytes() + scratch_words(threads, shapes, &first) * 4)
+        let words = matrices
+            .map(|s| muon_words(threads, s[0], s[s.len() - 1]))
+            .max()
+            .unwrap_or(0)
+            .max(loss::sum_scratch(first.words()));
+        Ok(first.bytes() + second.bytes() + words * 4)
     }
 
     /// The layout of gradients: of the parameters that rules name, in their order.
@@ -202,61 +194,15 @@ impl Optimiser {
             let (m, v) = (self.first.arena.write(flat.first), self.second.arena.write(flat.second));
             optim::adamw(&self.cpu, p, g, m, v, &settings);
         }
-        for matrix in &self.large {
-            let place = Place {
-                p: params.arena.write(matrix.param),
-                g: grads.arena.read(matrix.first),
-                m: self.first.arena.write(matrix.first),
-            };
+        for matrix in &self.muon {
+            let p = params.arena.write(matrix.param);
+            let g = grads.arena.read(matrix.first);
+            let m = self.first.arena.write(matrix.first);
             let words = Span { offset: 0, len: muon_words(self.cpu.threads(), matrix.rows, matrix.columns) };
-            muon(&self.cpu, matrix, momentum, (scale, rate), place, self.scratch.write(words));
+            muon(&self.cpu, matrix, momentum, scale, rate, p, g, m, self.scratch.write(words));
         }
-        self.update_small(params, grads, scale, rate);
         Ok(())
     }
-
-    /// Each thread takes the next of the small matrices, in scratch of its own.
-    fn update_small(&mut self, params: &mut Store, grads: &Store, scale: f32, rate: f32) {
-        let each = small_words(self.small.iter().map(|matrix| (matrix.rows, matrix.columns)));
-        if each == 0 {
-            return;
-        }
-        let all = Span { offset: 0, len: each * self.cpu.threads() };
-        let scratch: Vec<Mutex<&mut [f32]>> =
-            self.scratch.write(all).chunks_exact_mut(each).map(Mutex::new).collect();
-        let (whole, momenta) = (params.whole(), self.first.whole());
-        let p = parts(params.arena.write(whole), self.small.iter().map(|matrix| matrix.param));
-        let m = parts(self.first.arena.write(momenta), self.small.iter().map(|matrix| matrix.first));
-        let gradients = self.small.iter().map(|matrix| grads.arena.read(matrix.first));
-        let places = p.into_iter().zip(gradients).zip(m).map(|((p, g), m)| Place { p, g, m });
-        let places: Vec<Mutex<Option<Place<'_>>>> = places.map(|place| Mutex::new(Some(place))).collect();
-        let (alone, small, momentum) = (&self.alone, &self.small, self.settings.momentum);
-        self.cpu.pool().for_each_on(places.len(), |thread, number| {
-            let mut scratch = scratch[thread].lock().unwrap_or_else(PoisonError::into_inner);
-            let place = places[number].lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(place) = place {
-                muon(alone, &small[number], momentum, (scale, rate), place, &mut scratch);
-            }
-        });
-    }
-}
-
-/// Disjoint parts of a slice, in the order of their places.
-fn parts(whole: &mut [f32], spans: impl Iterator<Item = Span>) -> Vec<&mut [f32]> {
-    let (mut rest, mut at, mut parts) = (whole, 0, Vec::new());
-    for span in spans {
-        let (part, behind) = rest.split_at_mut(span.offset + span.len - at);
-        parts.push(&mut part[span.offset - at..]);
-        (rest, at) = (behind, span.offset + span.len);
-    }
-    parts
-}
-
-/// A matrix, its gradient and its momentum.
-struct Place<'a> {
-    p: &'a mut [f32],
-    g: &'a [f32],
-    m: &'a mut [f32],
 }
 
 impl Flat {
@@ -291,19 +237,6 @@ fn moments(params: &Layout, rules: &[Rule]) -> Result<(Layout, Layout), Error> {
     Ok((of(|_| true)?, of(|rule| rule.kind == Kind::AdamW)?))
 }
 
-/// Words of scratch for one thread and any of these small matrices.
-fn small_words(shapes: impl Iterator<Item = (usize, usize)>) -> usize {
-    shapes.map(|(rows, columns)| muon_words(1, rows, columns).next_multiple_of(16)).max().unwrap_or(0)
-}
-
-/// Words of scratch for all that an update does.
-fn scratch_words(threads: usize, shapes: impl Iterator<Item = (usize, usize)>, first: &Layout) -> usize {
-    let (small, large): (Vec<_>, Vec<_>) = shapes.partition(|(rows, columns)| rows * columns <= SMALL);
-    let large = large.into_iter().map(|(rows, columns)| muon_words(threads, rows, columns)).max();
-    let small = threads * small_words(small.into_iter());
-    large.unwrap_or(0).max(small).max(loss::sum_scratch(first.words()))
-}
-
 fn muon_words(threads: usize, rows: usize, columns: usize) -> usize {
     let (small, large) = (rows.min(columns), rows.max(columns));
     let products = gemm_scratch(threads, small, small, large)
@@ -315,15 +248,18 @@ fn muon_words(threads: usize, rows: usize, columns: usize) -> usize {
 /// Quintic Newton–Schulz coefficients of the reference.
 const NEWTON_SCHULZ: (f32, f32, f32) = (3.4445, -4.7750, 2.0315);
 
+#[allow(clippy::too_many_arguments)]
 fn muon(
     cpu: &Cpu,
     matrix: &Matrix,
     momentum: f32,
-    (scale, rate): (f32, f32),
-    place: Place<'_>,
+    scale: f32,
+    rate: f32,
+    p: &mut [f32],
+    g: &[f32],
+    m: &mut [f32],
     scratch: &mut [f32],
 ) {
-    let Place { p, g, m } = place;
     let (rows, columns) = (matrix.rows, matrix.columns);
     let (small, large) = (rows.min(columns), rows.max(columns));
     let (x, rest) = scratch.split_at_mut((rows * columns).next_multiple_of(16));
