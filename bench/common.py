@@ -158,5 +158,36 @@ class Table:
         self.bench.tell(first + "".join(cell.rjust(width) for cell, width in rest))
 
 
+def against_peer(bench, options, size, modes, ours, peer, table, shown=()):
+    """Steps of ours and of each of the peer's modes in turn, by functions that give their lines: says every pair and their medians,
+    with fields of ours that are `shown` besides, and adds a row."""
+    pairs = []
+    for number in range(options.pairs):
+        pair = {"ours": ours(), **{mode: peer(mode) for mode in modes}}
+        pairs.append(pair)
+        bench.say({"size": size, "pair": number, **pair})
+
+    def ms(name):
+        return median(pair[name]["ms_median"] for pair in pairs)
+
+    def ratio(name):
+        return median(pair["ours"]["tokens_per_s"] / pair[name]["tokens_per_s"] for pair in pairs)
+
+    best = min([mode for mode in modes if mode != "eager"] or modes, key=ms)
+    share = median(pair["ours"]["share_of_peak"] for pair in pairs)
+    eager = ratio("eager") if "eager" in modes else None
+    rss, plan = (max(pair["ours"][field] for pair in pairs) for field in ("peak_rss_mb", "plan_mb"))
+    bench.say({"size": size, "threads": options.threads, "pairs": len(pairs),
+               **{field: pairs[0]["ours"][field] for field in shown}, "ours_ms": ms("ours"), "peer": best,
+               "peer_ms": ms(best), "ratio": ratio(best), "ratio_eager": eager, "share_of_peak": share,
+               "peak_rss_mb": rss, "plan_mb": plan})
+    table.row(size, ms("ours"), ms(best), best, ratio(best), "-" if eager is None else eager, 100 * share, rss, plan)
+
+
+def peer_table(bench):
+    """The columns of :func:`against_peer`."""
+    return Table(bench, "size", "ours ms", "peer ms", "peer", "ratio", "eager ratio", "peak %", "rss MB", "plan MB")
+
+
 def clock():
     return time.perf_counter()

@@ -11,7 +11,7 @@ besides. The peer's encoder is first held against transformers' numbers, and bot
 """
 import sys
 
-from common import ROOT, Bench, Table, listed, median, parser, peer_options
+from common import ROOT, Bench, against_peer, listed, parser, peer_options, peer_table
 
 # S is what a plan of half an hour on two cores makes of the generated world; tiles of 64 pixels, patches of 8, tokens of 2 × 2.
 SIZES = {
@@ -37,37 +37,26 @@ def main():
     bench = Bench(options)
     script = [ROOT / "bench/torch_eyes.py", options.peer]
     bench.say(bench.with_torch([*script, "check", GOLDEN])[-1])
-    table = Table(bench, "size", "ours ms", "peer ms", "peer", "ratio", "eager ratio", "peak %", "rss MB", "plan MB")
+    table, timing = peer_table(bench), ["--steps", options.steps]
     for size in options.sizes:
-        shape, pairs = SIZES[size], []
-        timing = ["--steps", options.steps]
-        for number in range(options.pairs):
-            ours = bench.ours("bench", "step", "--shape", shape, *timing, "--seconds", options.seconds, threads=options.threads)
-            pair = {"ours": ours[-1]}
-            for mode in options.modes:
-                line = [*script, "step", "--shape", shape, "--mode", mode, *timing, "--seconds-min", options.seconds,
-                        "--threads", options.threads]
-                pair[mode] = bench.with_torch(line, options.threads)[-1]
-            weights = {name: line["parameters"] for name, line in pair.items()}
+        weights = {}
+
+        def same(name, line):
+            weights[name] = line["parameters"]
             if len(set(weights.values())) > 1:
                 sys.exit(f"{size}: these are not the same model: {weights}")
-            pairs.append(pair)
-            bench.say({"size": size, "pair": number, **pair})
+            return line
 
-        def ms(name):
-            return median(pair[name]["ms_median"] for pair in pairs)
+        def ours():
+            return same("ours", bench.ours("bench", "step", "--shape", SIZES[size], *timing, "--seconds", options.seconds,
+                                           threads=options.threads)[-1])
 
-        def ratio(name):
-            return median(pair["ours"]["tokens_per_s"] / pair[name]["tokens_per_s"] for pair in pairs)
+        def peer(mode):
+            line = [*script, "step", "--shape", SIZES[size], "--mode", mode, *timing, "--seconds-min", options.seconds,
+                    "--threads", options.threads]
+            return same(mode, bench.with_torch(line, options.threads)[-1])
 
-        best = min([mode for mode in options.modes if mode != "eager"] or options.modes, key=ms)
-        eager = ratio("eager") if "eager" in options.modes else None
-        share = median(pair["ours"]["share_of_peak"] for pair in pairs)
-        rss, plan = (max(pair["ours"][field] for pair in pairs) for field in ("peak_rss_mb", "plan_mb"))
-        bench.say({"size": size, "threads": options.threads, "pairs": len(pairs), "parameters": pairs[0]["ours"]["parameters"],
-                   "ours_ms": ms("ours"), "peer": best, "peer_ms": ms(best), "ratio": ratio(best), "ratio_eager": eager,
-                   "share_of_peak": share, "peak_rss_mb": rss, "plan_mb": plan})
-        table.row(size, ms("ours"), ms(best), best, ratio(best), "-" if eager is None else eager, 100 * share, rss, plan)
+        against_peer(bench, options, size, options.modes, ours, peer, table, shown=["parameters"])
 
 
 main()

@@ -10,7 +10,7 @@ What is printed is the median over pairs of a ratio of tokens a second, each pai
 ratio above 1 is in favour of the first. With PyTorch, `peer` is the faster of its modes `compile` and `compile-step`, chosen
 for each size; eager is shown besides where it was measured.
 """
-from common import SIZES, Bench, Table, listed, median, parser, peer_options
+from common import SIZES, Bench, Table, against_peer, listed, median, parser, peer_options, peer_table
 
 # A shape, and the neighbours below and above it that suit the registers.
 ODD = {
@@ -28,34 +28,13 @@ def step(bench, size, options, *more, threads=1):
 
 
 def against_torch(bench, options):
-    table = Table(bench, "size", "ours ms", "peer ms", "peer", "ratio", "eager ratio", "peak %", "rss MB", "plan MB")
+    table, timing = peer_table(bench), ["--steps", options.steps, "--seconds-min", options.seconds]
     for size in options.sizes:
+        def peer(mode):
+            return bench.torch("step", "--size", size, "--mode", mode, *timing, threads=options.threads)[-1]
+
         modes = options.modes or ["compile", "compile-step", *(["eager"] if size == "XXS" else [])]
-        pairs = []
-        for number in range(options.pairs):
-            pair = {"ours": step(bench, size, options, threads=options.threads)}
-            for mode in modes:
-                timing = ["--steps", options.steps, "--seconds-min", options.seconds]
-                line = bench.torch("step", "--size", size, "--mode", mode, *timing, threads=options.threads)
-                pair[mode] = line[-1]
-            pairs.append(pair)
-            bench.say({"size": size, "pair": number, **pair})
-
-        def ms(name):
-            return median(pair[name]["ms_median"] for pair in pairs)
-
-        def ratio(name):
-            return median(pair["ours"]["tokens_per_s"] / pair[name]["tokens_per_s"] for pair in pairs)
-
-        compiled = [mode for mode in modes if mode != "eager"]
-        best = min(compiled or modes, key=ms)
-        share = median(pair["ours"]["share_of_peak"] for pair in pairs)
-        eager = ratio("eager") if "eager" in modes else None
-        rss, plan = (max(pair["ours"][field] for pair in pairs) for field in ("peak_rss_mb", "plan_mb"))
-        bench.say({"size": size, "threads": options.threads, "pairs": len(pairs), "ours_ms": ms("ours"), "peer": best,
-                   "peer_ms": ms(best), "ratio": ratio(best), "ratio_eager": eager, "share_of_peak": share,
-                   "peak_rss_mb": rss, "plan_mb": plan})
-        table.row(size, ms("ours"), ms(best), best, ratio(best), "-" if eager is None else eager, 100 * share, rss, plan)
+        against_peer(bench, options, size, modes, lambda: step(bench, size, options, threads=options.threads), peer, table)
 
 
 def compared(bench, options, first, second):

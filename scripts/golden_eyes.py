@@ -58,18 +58,23 @@ def made(layout):
     return model, rows
 
 
-def main():
-    folder = pathlib.Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    layout = folder.name
-    generator = torch.Generator().manual_seed(5)
-    model, encoded = made(layout)
+def fill(model, generator):
+    """Random weights, in the order of their names."""
     with torch.no_grad():
         for name, p in sorted(model.named_parameters()):
             if p.dim() == 1:
                 p.uniform_(-0.5, 1.5, generator=generator)
             else:
                 p.normal_(0.0, 1.5 * p[0].numel() ** -0.5, generator=generator)
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    layout = folder.name
+    generator = torch.Generator().manual_seed(5)
+    model, encoded = made(layout)
+    fill(model, generator)
     eyes = {name: p for name, p in model.named_parameters()
             if name.startswith(("model.vision", "model.connector", "model.multi_modal_projector"))}
     pixels = torch.randn(TILES, 3, 24, 24, generator=generator)
@@ -94,4 +99,5 @@ def main():
     model.save_pretrained(folder)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -18,6 +18,7 @@ import gguf
 import llama_cpp
 import numpy as np
 import torch
+from golden_eyes import fill
 from llama_cpp import mtmd_cpp
 from PIL import Image
 from safetensors.torch import load_file
@@ -76,13 +77,7 @@ def random_model(layout, folder, tokenizer):
                                 image_token_id=image, tie_word_embeddings=False)
         processor = Idefics3Processor(Idefics3ImageProcessorPil(**pictures), tokenizer, image_seq_len=9)
     model = AutoModelForImageTextToText.from_config(config, dtype=torch.float32)
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():
-        for name, p in sorted(model.named_parameters()):
-            if p.dim() == 1:
-                p.uniform_(-0.5, 1.5, generator=generator)
-            else:
-                p.normal_(0.0, 1.5 * p[0].numel() ** -0.5, generator=generator)
+    fill(model, torch.Generator().manual_seed(2))
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
 

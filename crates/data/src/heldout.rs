@@ -14,7 +14,7 @@ use std::path::Path;
 
 use crate::document::{Document, ImageRef};
 use crate::error::{Error, Result};
-use crate::question::{Question, holds_questions, is_parquet, questions};
+use crate::question::{Question, each_question, holds_questions, is_parquet};
 use crate::storage;
 
 /// Characters in a piece; a shorter item is one piece.
@@ -111,16 +111,19 @@ impl HeldOut {
         self.names.is_empty()
     }
 
-    /// Questions: those that show pictures by these, others by their prompts.
-    fn from_questions(questions: &[Question]) -> Self {
-        let told = questions.iter().filter(|question| question.pictures.is_empty());
-        let mut list = HeldOut::from_items(told.map(|question| (question.id.as_str(), &question.prompt)));
-        for question in questions {
-            for picture in &question.pictures {
-                list.pictures.insert(*blake3::hash(picture).as_bytes(), question.id.clone());
+    /// A file of questions: those that show pictures by these, of which none is kept, others by their prompts.
+    fn from_questions(path: &Path) -> Result<Self> {
+        let (mut told, mut shown) = (Vec::new(), HashMap::new());
+        each_question(path, &mut |Question { id, prompt, pictures, .. }| {
+            for picture in &pictures {
+                shown.insert(*blake3::hash(picture).as_bytes(), id.clone());
             }
-        }
-        list
+            if pictures.is_empty() {
+                told.push((id, prompt));
+            }
+            Ok(())
+        })?;
+        Ok(HeldOut { pictures: shown, ..HeldOut::from_items(told) })
     }
 
     /// The name of an item one of whose pictures the document shows, if these were loaded.
@@ -229,10 +232,8 @@ impl HeldOut {
     /// or Parquet, the pictures are.
     pub fn open(path: &Path) -> Result<Self> {
         if holds_questions(path) {
-            match questions(path) {
-                Ok((all, _)) if is_parquet(path) || all.iter().any(|one| !one.pictures.is_empty()) => {
-                    return Ok(HeldOut::from_questions(&all));
-                }
+            match HeldOut::from_questions(path) {
+                Ok(list) if is_parquet(path) || !list.pictures.is_empty() => return Ok(list),
                 Err(error) if is_parquet(path) => return Err(error),
                 // A list of texts, whatever else stands in its lines.
                 _ => {}

@@ -43,6 +43,12 @@ impl Item {
         if self.choices.is_empty() { 0.0 } else { 1.0 / self.choices.len() as f64 }
     }
 
+    /// Prompt and choices of a question as documents ask it: its line ends with its answer, and the answer is a line.
+    pub(crate) fn asked(mut prompt: Vec<SegmentKind>, choices: &[String]) -> (Vec<SegmentKind>, Vec<String>) {
+        prompt.push(SegmentKind::Text("\n".into()));
+        (prompt, choices.iter().map(|choice| format!("{choice}\n")).collect())
+    }
+
     /// The document that is to be continued.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use data::{Recipe, SegmentKind};
+use data::Recipe;
 
 use crate::{Error, Item, Result};
 
@@ -25,13 +25,11 @@ pub fn recipe(recipe: &Recipe, levels: Option<&[u32]>, count: usize) -> Result<V
             continue;
         }
         *have += 1;
-        let mut prompt = posed.prompt;
-        // Documents end the line of a question with its answer.
-        prompt.push(SegmentKind::Text("\n".into()));
+        let (prompt, choices) = Item::asked(posed.prompt, &posed.choices);
         items.push(Item {
             id: posed.id,
             right: posed.choices.iter().position(|choice| *choice == posed.answer).unwrap_or(0),
-            choices: posed.choices.iter().map(|choice| format!("{choice}\n")).collect(),
+            choices,
             family: posed.family,
             level: posed.level,
             prompt,

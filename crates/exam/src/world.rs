@@ -1,6 +1,5 @@
 //! The exam of the generated world: its pictures, by family and level, none of which was drawn for training.
 
-use data::SegmentKind;
 use data::world::{Sight, World};
 
 use crate::Item;
@@ -67,15 +66,13 @@ impl WorldExam {
         };
         let wanted: Vec<_> = exhibit.questions.iter().filter(|asked| asked.both || !self.both).collect();
         let asked = wanted.get(index as usize % wanted.len().max(1))?;
-        let mut prompt = exhibit.show(&asked.prompt);
-        // Documents end the line of a question with its answer.
-        prompt.push(SegmentKind::Text("\n".into()));
+        let (prompt, choices) = Item::asked(exhibit.show(&asked.prompt), &asked.choices);
         Some(Item {
             id: format!("{}-{level}-{index}", sight.name()),
             family: sight.name().into(),
             level,
             prompt,
-            choices: asked.choices.iter().map(|choice| format!("{choice}\n")).collect(),
+            choices,
             right: asked.right,
             answer: asked.answer.clone(),
             transcription: match self.shown {
@@ -89,6 +86,7 @@ impl WorldExam {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use data::SegmentKind;
 
     #[test]
     fn every_family_and_level_has_its_items() {

@@ -104,13 +104,10 @@ pub fn weights(
         alike(tokenizer, dataset.tokenizer()).with_context(|| format!("--init-from {place}"))?;
     }
     let own = &model.config;
-    if own.shapes() == config.model.shapes() {
-        return Ok((model.params, None));
-    }
+    let Some(difference) = model::difference(own, &config.model) else { return Ok((model.params, None)) };
     if own.eyes.is_some() || config.model.eyes.is_none() {
         return Err(Failure::Usage(format!(
-            "--init-from {place}: its parameters are not those of the run ({})",
-            first_difference(own, &config.model)
+            "--init-from {place}: its parameters are not those of the run ({difference})"
         )));
     }
     // Without one, nobody knows which rows are whose.
@@ -139,13 +136,4 @@ fn alike(own: &Tokenizer, data: &Tokenizer) -> anyhow::Result<()> {
     Err(anyhow!(
         "token {id} is {own:?} of the model and {data:?} of the data: build the data with the model's tokenizer (--tokenizer)"
     ))
-}
-
-/// The first parameter in which two models differ.
-fn first_difference(a: &Config, b: &Config) -> String {
-    let (a, b) = (a.shapes(), b.shapes());
-    match a.iter().zip(&b).find(|(a, b)| a != b) {
-        Some(((name, shape), (_, other))) if shape != other => format!("{name}: {shape:?}, not {other:?}"),
-        _ => format!("{} parameters, not {}", a.len(), b.len()),
-    }
 }

@@ -3,11 +3,9 @@
 use crate::{Config, Error};
 use engine::Store;
 
-/// The first parameter of a model without eyes that the decoder of another has not in this shape, but for further rows of the
-/// vocabulary, in words.
-fn misfit(from: &Config, to: &Config) -> Option<String> {
-    let decoder = Config { eyes: None, vocab_size: from.vocab_size, ..to.clone() };
-    let (a, b) = (from.shapes(), decoder.shapes());
+/// The first parameter by which a model is not the other, in words.
+pub fn difference(own: &Config, other: &Config) -> Option<String> {
+    let (a, b) = (own.shapes(), other.shapes());
     match a.iter().zip(&b).find(|(a, b)| a != b) {
         Some(((name, shape), (own, other))) if name == own => {
             Some(format!("{name} is {shape:?}, not {other:?}"))
@@ -17,9 +15,16 @@ fn misfit(from: &Config, to: &Config) -> Option<String> {
             false => Some(format!("it has no {own}")),
         },
         None if a.len() != b.len() => Some(format!("it has {} parameters, not {}", a.len(), b.len())),
-        None if from.vocab_size > to.vocab_size => Some(format!("it has more tokens than {}", to.vocab_size)),
         None => None,
     }
+}
+
+/// By what a model without eyes is not the decoder of another, but for further rows of the vocabulary, in words.
+fn misfit(from: &Config, to: &Config) -> Option<String> {
+    let decoder = Config { eyes: None, vocab_size: from.vocab_size, ..to.clone() };
+    let more =
+        || (from.vocab_size > to.vocab_size).then(|| format!("it has more tokens than {}", to.vocab_size));
+    difference(from, &decoder).or_else(more)
 }
 
 /// Overwrites the decoder in a store of `to` by the weights of `from`, a model without eyes. Where `to` has more tokens, their rows

@@ -15,4 +15,4 @@ pub mod weights;
 pub use config::{Config, Eyes, Sizes};
 pub use error::Error;
 pub use gpt::{DecodeGraph, ScoreGraph, TrainGraph};
-pub use graft::graft;
+pub use graft::{difference, graft};

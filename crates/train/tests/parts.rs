@@ -9,9 +9,8 @@ use engine::Store;
 use model::parametrisation::Rates;
 use model::vision::VisionConfig;
 use model::{Eyes, weights};
-use record::{Files, Run, RunWriter};
+use record::{Files, Run};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use train::*;
 
 const TILE: usize = 16;
@@ -50,7 +49,13 @@ fn dataset(folder: &Path) -> Dataset {
 }
 
 fn config(data: &Dataset, rates: [f32; 3]) -> TrainConfig {
+    by(data, rates, "adamw")
+}
+
+/// By an optimiser of matrices.
+fn by(data: &Dataset, rates: [f32; 3], matrices: &str) -> TrainConfig {
     let mut config = common::config(data, 2);
+    config.optimiser.matrices = matrices.into();
     config.rows = 4;
     config.tiles = 2;
     config.steps = 6;
@@ -98,14 +103,9 @@ fn what_is_frozen_stays_and_all_else_moves() {
     let folder = tempfile::tempdir().unwrap();
     let data = dataset(folder.path());
     for matrices in ["adamw", "muon"] {
-        let made = |rates| {
-            let mut config = config(&data, rates);
-            config.optimiser.matrices = matrices.into();
-            config
-        };
-        let joint = stepped(&made([1.0; 3]), &data, 1);
+        let joint = stepped(&by(&data, [1.0; 3], matrices), &data, 1);
         for rates in [[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]] {
-            let config = made(rates);
+            let config = by(&data, rates, matrices);
             let (one, many) = (stepped(&config, &data, 1), stepped(&config, &data, 3));
             for (name, _) in config.model.shapes() {
                 let trained = rates[part(&name)] > 0.0;
@@ -125,11 +125,7 @@ fn a_factor_is_on_the_step_of_its_part() {
     let folder = tempfile::tempdir().unwrap();
     let data = dataset(folder.path());
     for matrices in ["adamw", "muon"] {
-        let step = |rates| {
-            let mut config = config(&data, rates);
-            config.optimiser.matrices = matrices.into();
-            stepped(&config, &data, 1)
-        };
+        let step = |rates| stepped(&by(&data, rates, matrices), &data, 1);
         let rates = [0.25, 4.0, 0.5];
         let (plain, own) = (step([1.0; 3]), step(rates));
         for name in plain.0.layout().names() {
@@ -195,34 +191,16 @@ fn what_is_frozen_costs_what_the_plan_says() {
     assert_eq!(Replica::new(&again, &device(2)).unwrap().bytes(), foretold.total() - foretold.evaluation);
 }
 
-/// Trains in `path` to the end, or until it is asked to stop for the `until`-th time.
-fn go(path: &Path, config: &TrainConfig, data: &Dataset, until: u64) -> bool {
-    let writer = match Run::open(path) {
-        Ok(_) => RunWriter::open(path, Files::new()).unwrap(),
-        Err(_) => RunWriter::create(path, &config.to_toml().unwrap(), Files::new()).unwrap(),
-    };
-    let (devices, asked) = ([device(1)], AtomicU64::new(0));
-    let stop = || asked.fetch_add(1, Ordering::Relaxed) + 1 >= until;
-    let session = Session {
-        config,
-        dataset: data,
-        writer: &writer,
-        devices: &devices,
-        peak: 1e9,
-        initial: None,
-        stop: &stop,
-    };
-    train::train(&session, &mut Quiet).unwrap().done
-}
-
 #[test]
 fn a_run_with_frozen_parts_goes_on_with_the_same_bits_and_saves_whole_models() {
     let folder = tempfile::tempdir().unwrap();
     let data = dataset(folder.path());
     let config = config(&data, [0.0, 0.5, 1.0]);
     let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));
-    assert!(go(&whole, &config, &data, u64::MAX));
-    while !go(&cut, &config, &data, 2) {}
+    let go =
+        |path: &Path, until| common::go(path, &config, &data, Files::new(), until, &mut Quiet).unwrap().done;
+    assert!(go(&whole, u64::MAX));
+    while !go(&cut, 2) {}
     let latest = |path: &Path| Run::open(path).unwrap().latest().unwrap().0.unwrap().path;
     for name in ["model.safetensors", "optimizer.safetensors"] {
         let read = |path: &Path| std::fs::read(latest(path).join(name)).unwrap();

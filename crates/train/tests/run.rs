@@ -8,28 +8,11 @@ use record::{Files, Run, RunWriter};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use train::*;
 
-/// Trains in `path` until the end, or until `stop` was asked for the `until`-th time.
+/// [`common::go`], with further sets.
 fn go(path: &Path, config: &TrainConfig, data: &Dataset, files: Files, until: u64) -> Result<Outcome> {
-    let writer = match Run::open(path) {
-        Ok(_) => RunWriter::open(path, files)?,
-        Err(_) => RunWriter::create(path, &config.to_toml()?, files)?,
-    };
-    let devices: Vec<_> = (0..config.ranks()).map(|_| device(config.machine.threads.max(1))).collect();
-    let asked = AtomicU64::new(0);
-    let stop = || asked.fetch_add(1, Ordering::Relaxed) + 1 >= until;
-    let session = Session {
-        config,
-        dataset: data,
-        writer: &writer,
-        devices: &devices,
-        peak: 1e9,
-        initial: None,
-        stop: &stop,
-    };
-    train::train(&session, &mut Scoring)
+    common::go(path, config, data, files, until, &mut Scoring)
 }
 
 /// Scores further sets by a sum of weights.

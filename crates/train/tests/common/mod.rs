@@ -5,8 +5,10 @@ use data::{BuildConfig, Dataset, Source, TokenizerChoice, build};
 use engine::CpuDevice;
 use kernels::{Cpu, Isa};
 use model::{Config, Sizes};
+use record::{Files, Run, RunWriter};
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use train::*;
 
 /// A data folder of a few dozen documents of bytes.
@@ -27,6 +29,34 @@ pub fn dataset(folder: &Path) -> Dataset {
     };
     build(&config, &folder.join("data"), &mut |_| ()).unwrap();
     Dataset::open(&folder.join("data")).unwrap()
+}
+
+/// Trains in `path` until the end, or until it was asked for the `until`-th time whether to stop.
+pub fn go(
+    path: &Path,
+    config: &TrainConfig,
+    data: &Dataset,
+    files: Files,
+    until: u64,
+    events: &mut dyn Events,
+) -> Result<Outcome> {
+    let writer = match Run::open(path) {
+        Ok(_) => RunWriter::open(path, files)?,
+        Err(_) => RunWriter::create(path, &config.to_toml()?, files)?,
+    };
+    let devices: Vec<_> = (0..config.ranks()).map(|_| device(config.machine.threads.max(1))).collect();
+    let asked = AtomicU64::new(0);
+    let stop = || asked.fetch_add(1, Ordering::Relaxed) + 1 >= until;
+    let session = Session {
+        config,
+        dataset: data,
+        writer: &writer,
+        devices: &devices,
+        peak: 1e9,
+        initial: None,
+        stop: &stop,
+    };
+    train::train(&session, events)
 }
 
 /// Twelve steps of a tiny model, eight rows a step.
