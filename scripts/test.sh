@@ -92,7 +92,7 @@ if [ $all = yes ]; then
     trained=$target/test-run
     train() {
         cargo build --locked --release && rm -rf "$trained" &&
-            "$target/release/foretell" quickstart --out "$trained" --budget 20s --bytes 2000000 --vocab 512 --quiet
+            "$target/release/foretell" quickstart --out "$trained" --budget 20s --max 4e10 --bytes 2000000 --pictures 0 --quiet
     }
     step "release build and run" train
     look() { cargo test --locked -p report --test page && scripts/report.py "$target/tmp/report.html"; }

@@ -35,13 +35,21 @@ const MOST_WEIGHTED: usize = 1000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenizerChoice {
-    /// Byte-level BPE trained on a sample of the input, with so many tokens in all.
-    Train(usize),
+    /// Byte-level BPE trained on a sample of the input, with so many tokens in all; by itself 4096, or
+    /// 1024 where most documents have pictures.
+    Train(Option<usize>),
     /// The 256 bytes and the reserved tokens.
     Bytes,
     /// A `tokenizer.json`, or a folder that holds one.
     File(PathBuf),
 }
+
+/// Tokens of a vocabulary.
+const VOCABULARY: usize = 4096;
+
+/// Tokens of a vocabulary for documents with pictures: what is said of these takes few words, and a model that learns to
+/// see has better uses for its operations than a large head.
+const VOCABULARY_OF_PICTURES: usize = 1024;
 
 /// What to do with a document that holds a held-out item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +114,7 @@ impl Default for BuildConfig {
         BuildConfig {
             sources: Vec::new(),
             exclude: Vec::new(),
-            tokenizer: TokenizerChoice::Train(4096),
+            tokenizer: TokenizerChoice::Train(None),
             sample_bytes: 16 << 20,
             holdout: 0.01,
             cut_bytes: 64 << 10,
@@ -216,7 +224,7 @@ impl BuildConfig {
         if self.shard_tokens == 0 {
             return bad("a shard of 0 tokens holds nothing".into());
         }
-        if let TokenizerChoice::Train(size) = self.tokenizer
+        if let TokenizerChoice::Train(Some(size)) = self.tokenizer
             && !(crate::tokenizer::SMALLEST..=1 << 20).contains(&size)
         {
             let smallest = crate::tokenizer::SMALLEST;
@@ -326,6 +334,8 @@ struct Sampled {
     /// As in [`Prepared`].
     held: Option<bool>,
     text: String,
+    /// Whether it shows a picture.
+    shows: bool,
 }
 
 /// What a worker makes of a batch.
@@ -377,10 +387,12 @@ impl Builder<'_> {
             TokenizerChoice::Bytes => Tokenizer::bytes(),
             TokenizerChoice::File(path) => Tokenizer::open(path),
             TokenizerChoice::Train(size) => {
-                let sample = self.sample()?;
+                let (sample, pictured) = self.sample()?;
                 self.report(Phase::Training, &Counts::default(), self.total);
-                let tokenizer = Tokenizer::train(sample.into_iter(), *size)?;
-                if tokenizer.vocab_size() < *size {
+                let rule = if pictured { VOCABULARY_OF_PICTURES } else { VOCABULARY };
+                let size = size.unwrap_or(rule);
+                let tokenizer = Tokenizer::train(sample.into_iter(), size)?;
+                if tokenizer.vocab_size() < size {
                     self.notes.push(format!(
                         "the text has pairs for a vocabulary of {} only, of the {size} asked for",
                         tokenizer.vocab_size()
@@ -391,11 +403,11 @@ impl Builder<'_> {
         }
     }
 
-    /// The pieces with the lowest sample keys, up to the bound; none that will be held out.
-    fn sample(&mut self) -> Result<Vec<String>> {
+    /// The pieces with the lowest sample keys, up to the bound, none of which will be held out; and whether most have pictures.
+    fn sample(&mut self) -> Result<(Vec<String>, bool)> {
         let mut kept: BTreeMap<(u64, u64), String> = BTreeMap::new();
         let mut kept_back = HashSet::new();
-        let mut bytes = 0;
+        let (mut bytes, mut pieces, mut pictured) = (0, 0u64, 0u64);
         let mut counts = Counts::default();
         let (config, filter, total) = (self.config, &self.filter, self.total);
         let progress = &mut *self.progress;
@@ -408,8 +420,9 @@ impl Builder<'_> {
         let worker = || {
             |items: Vec<Item>| {
                 prepare(config, filter, items, |document, hash, held| {
+                    let shows = document.images().next().is_some();
                     let text: String = document.texts().collect::<Vec<_>>().join("\n");
-                    Ok(Sampled { key: holdout_key(&hash), place: sample_key(&hash), held, text })
+                    Ok(Sampled { key: holdout_key(&hash), place: sample_key(&hash), held, text, shows })
                 })
             }
         };
@@ -418,7 +431,8 @@ impl Builder<'_> {
                 return Err(error);
             }
             counts.documents += worked.output.counts.documents;
-            for Sampled { key, place, held, text } in worked.output.pieces {
+            for Sampled { key, place, held, text, shows } in worked.output.pieces {
+                (pieces, pictured) = (pieces + 1, pictured + u64::from(shows));
                 if held.unwrap_or_else(|| held_out(key, config.holdout_of(worked.source))) {
                     kept_back.insert(key);
                 }
@@ -441,7 +455,7 @@ impl Builder<'_> {
             });
             Ok(())
         })?;
-        Ok(kept.into_values().collect())
+        Ok((kept.into_values().collect(), 2 * pictured > pieces))
     }
 
     /// Writes the shards; gives the manifest, and where there are pictures the tokenizer with their tokens. If

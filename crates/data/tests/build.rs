@@ -253,7 +253,7 @@ fn a_source_that_is_kept_back_is_not_trained_on_from_anywhere() {
 
     // Nor does the tokenizer see it: alone, the others give the same one.
     let tokenizer = |config: &BuildConfig| {
-        let config = BuildConfig { tokenizer: TokenizerChoice::Train(290), ..config.clone() };
+        let config = BuildConfig { tokenizer: TokenizerChoice::Train(Some(290)), ..config.clone() };
         built(&config).1.tokenizer().json().to_vec()
     };
     let alone = put(folder.path(), "alone.jsonl", lines(&open[..30]));

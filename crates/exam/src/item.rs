@@ -11,6 +11,8 @@ pub struct Item {
     pub id: String,
     /// What it is about; items of a family are alike.
     pub family: String,
+    /// What is asked for, `count` or `colour`; empty where nobody says.
+    pub kind: String,
     /// From easy to hard, counted from 1.
     pub level: u32,
     /// Text and pictures before the answer.
@@ -90,6 +92,7 @@ mod tests {
         let item = Item {
             id: "a".into(),
             family: "f".into(),
+            kind: String::new(),
             level: 1,
             prompt: vec![image.clone(), SegmentKind::Text("or\n".into()), image.clone()],
             choices: vec!["x\n".into(), "y\n".into()],

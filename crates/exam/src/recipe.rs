@@ -31,6 +31,7 @@ pub fn recipe(recipe: &Recipe, levels: Option<&[u32]>, count: usize) -> Result<V
             right: posed.choices.iter().position(|choice| *choice == posed.answer).unwrap_or(0),
             choices,
             family: posed.family,
+            kind: String::new(),
             level: posed.level,
             prompt,
             answer: posed.answer,

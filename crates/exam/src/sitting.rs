@@ -50,6 +50,9 @@ pub struct FamilyScore {
     pub chance: f64,
     /// Items that could not be posed.
     pub not_posed: usize,
+    /// Each kind of question by itself, where items say their kind.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_kind: BTreeMap<String, KindScore>,
 }
 
 /// All families, and their mean.
@@ -69,7 +72,7 @@ pub struct Summary {
     pub not_posed: Vec<Left>,
 }
 
-/// How items of one kind of answer came out.
+/// How items of one kind came out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct KindScore {
     /// Items that were posed.
@@ -101,6 +104,7 @@ struct Count {
     right: usize,
     chance: f64,
     not_posed: usize,
+    kinds: BTreeMap<String, Count>,
 }
 
 impl Count {
@@ -142,6 +146,9 @@ impl Sitting {
                     match right {
                         Ok(right) => {
                             count.add(right, chance);
+                            if !item.kind.is_empty() {
+                                count.kinds.entry(item.kind.clone()).or_default().add(right, chance);
+                            }
                             let kind = if written { "written" } else { "choice" };
                             kinds.entry(kind).or_default().add(right, chance);
                         }
@@ -215,7 +222,8 @@ fn best(nats: &[f64]) -> Option<usize> {
 fn score(family: &str, level: u32, count: &Count) -> FamilyScore {
     let (accuracy, (lo95, hi95), chance) = count.shares();
     let (family, items, not_posed) = (family.to_owned(), count.items, count.not_posed);
-    FamilyScore { family, level, items, accuracy, lo95, hi95, chance, not_posed }
+    let by_kind = count.kinds.iter().map(|(kind, count)| (kind.clone(), kind_score(count))).collect();
+    FamilyScore { family, level, items, accuracy, lo95, hi95, chance, not_posed, by_kind }
 }
 
 fn kind_score(count: &Count) -> KindScore {
@@ -283,6 +291,7 @@ mod tests {
         let item = |at: usize| Item {
             id: at.to_string(),
             family: if at.is_multiple_of(2) { "known" } else { "other" }.into(),
+            kind: if at.is_multiple_of(4) { "fourth" } else { "" }.into(),
             level: 1 + (at / 100) as u32,
             prompt: Vec::new(),
             choices: vec!["x".into(), "y".into()],
@@ -310,6 +319,9 @@ mod tests {
                 ("other", 2, 50, 0.0, 0.5)
             ]
         );
+        let kinds =
+            scores.iter().flat_map(|score| score.by_kind.iter().map(|(kind, of)| (kind.as_str(), of.items)));
+        assert_eq!(kinds.collect::<Vec<_>>(), [("fourth", 25), ("fourth", 25)]);
         assert_eq!((all.items, all.macro_accuracy, all.chance), (200, 0.5, 0.5));
         let blind = Sitting { rendering: Rendering::Blind, written: false };
         assert_eq!(blind.sit(&items, &mut Half, &mut |_| ()).unwrap().1.macro_accuracy, 0.0);

@@ -70,6 +70,7 @@ impl WorldExam {
         Some(Item {
             id: format!("{}-{level}-{index}", sight.name()),
             family: sight.name().into(),
+            kind: asked.kind.into(),
             level,
             prompt,
             choices,

@@ -226,10 +226,10 @@ impl Trunk {
     /// short run more (1.4 % for twice the rows at 1e5 tokens) than a small batch costs a long one (0.5 % for a quarter of
     /// them at 1.6e6); the rate is that of the middle, so that none is far from its own; and the warm-up must be over
     /// well before the shortest decays.
-    fn settings(&self, seq: usize) -> Settings {
+    fn settings(&self, shape: &Shape) -> Settings {
         let middle = (self.shortest * self.longest).sqrt();
-        let rows = rules::rows(self.shortest, seq);
-        let step = (rows * seq) as f64;
+        let rows = shape.rows(self.shortest);
+        let step = (rows * shape.seq) as f64;
         let steps = |tokens: f64| (tokens / step).max(1.0) as u64;
         Settings {
             rows: Some(rows),
@@ -249,7 +249,7 @@ impl Rung {
     /// What a plan fixes for it: its shape, and one evaluation, at the end.
     pub fn settings(&self) -> Settings {
         let Settings { rows, learning_rate, warmup_steps, .. } =
-            self.trunk.map_or(Settings::default(), |trunk| trunk.settings(self.shape.seq));
+            self.trunk.map_or(Settings::default(), |trunk| trunk.settings(&self.shape));
         Settings { evals: Some(1), rows, learning_rate, warmup_steps, ..self.shape.settings() }
     }
 }

@@ -86,6 +86,14 @@ impl Corpus {
         }
     }
 
+    /// Mean tokens of a document with pictures, if there are some: rows hold such documents whole, of which each token sees only
+    /// its own.
+    fn showing(&self) -> Option<usize> {
+        let documents: u64 = self.shown.values().sum();
+        let tokens: u64 = self.shown.iter().map(|((tokens, _), count)| *tokens as u64 * count).sum();
+        tokens.checked_div(documents).map(|tokens| tokens.max(1) as usize)
+    }
+
     /// Documents with pictures, and how many of them fit into no row of `seq` tokens with room for `tiles` tiles: they are cut.
     pub fn cut(&self, seq: usize, tiles: usize) -> (u64, u64) {
         let fits_not = |((length, shown), _): &(&(usize, usize), &u64)| *length > seq || *shown > tiles;
@@ -237,7 +245,7 @@ impl Plan {
             let estimate = site.step_seconds(&config)?;
             let timed = match site {
                 Site::Here { device, timed: known, .. } => {
-                    known.step(&config, || timed(&config, device, estimate))?
+                    known.step(&config, || timed(request.corpus, &config, device, estimate))?
                 }
                 Site::There(_) => None,
             };
@@ -275,7 +283,7 @@ const TRIAL_SECONDS: f64 = 4.0;
 
 /// Median seconds of a step of one process, which is estimated to take `estimate`. Of a long step a part is timed:
 /// the fewest micro-batches that keep all threads busy. `None` where even they take too long.
-fn timed(config: &TrainConfig, device: &CpuDevice, estimate: f64) -> Result<Option<f64>> {
+fn timed(corpus: &Corpus, config: &TrainConfig, device: &CpuDevice, estimate: f64) -> Result<Option<f64>> {
     // Ranks share the machine: together they do what one does.
     let mut alone = TrainConfig { machine: Default::default(), ..config.clone() };
     let lanes = train::lanes(&alone, device.cpu().threads());
@@ -290,6 +298,9 @@ fn timed(config: &TrainConfig, device: &CpuDevice, estimate: f64) -> Result<Opti
         return Ok(None);
     }
     let mut watch = Stopwatch::new(&alone, device)?;
+    if let Some(tokens) = corpus.showing() {
+        watch.documents(tokens);
+    }
     let times = watch.times(TRIALS - 1, Duration::from_millis(700))?;
     Ok(Some(times[times.len() / 2] * config.rows as f64 / alone.rows as f64))
 }
@@ -390,7 +401,7 @@ fn choose(request: &Request<'_>, site: &Site, shapes: &[Shape], correction: f64)
 fn configuration(request: &Request<'_>, candidate: &Candidate) -> Result<TrainConfig> {
     let (settings, corpus, shape) = (request.settings, request.corpus, &candidate.shape);
     let tokens = candidate.tokens;
-    let rows = settings.rows.or(candidate.rows).unwrap_or_else(|| rules::rows(tokens, shape.seq));
+    let rows = settings.rows.or(candidate.rows).unwrap_or_else(|| shape.rows(tokens));
     let micro_rows = settings.micro_rows.unwrap_or_else(|| rules::micro_rows(rows, shape.seq));
     let step_tokens = (rows * shape.seq) as f64;
     let wanted = (tokens / step_tokens).round();

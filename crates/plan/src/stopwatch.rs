@@ -52,8 +52,21 @@ impl Stopwatch {
         let mut batch = rows(config.micro_rows, config.seq(), config.model.vocab_size);
         if let Some(eyes) = &config.model.eyes {
             batch.tiles = made_up(config, eyes);
+            // The loss counts text only.
+            for place in batch.tiles.rows.iter().filter_map(|&row| usize::try_from(row).ok()) {
+                batch.targets[place] = -1;
+            }
         }
         Ok(Stopwatch { replica, batch, updates: 0 })
+    }
+
+    /// Lets rows hold documents of so many tokens, instead of one that fills it.
+    pub fn documents(&mut self, tokens: usize) {
+        let Batch { seq, positions, lo, .. } = &mut self.batch;
+        for (at, (position, lo)) in positions.iter_mut().zip(lo).enumerate() {
+            let within = at % *seq % tokens.max(1);
+            (*position, *lo) = (within as i32, (at - within) as i32);
+        }
     }
 
     /// The step.

@@ -152,7 +152,7 @@ impl TransferDesign {
         let mut add = |sweep, (width, layers), tokens: f64, x, change: &dyn Fn(&mut Trial)| {
             let shape = TransferDesign::shape(corpus, width, layers);
             for seed in 1..=self.seeds {
-                let rows = rules::rows(tokens, shape.seq);
+                let rows = shape.rows(tokens);
                 let mut trial = Trial {
                     name: String::new(),
                     sweep,
@@ -189,7 +189,7 @@ impl TransferDesign {
         for depth in DEPTHS {
             add(Sweep::Depth, (WIDTH, depth), self.tokens, depth as f64, &|_| ());
         }
-        let seq = TransferDesign::shape(corpus, WIDTH, DEPTH).seq;
+        let base = TransferDesign::shape(corpus, WIDTH, DEPTH);
         for horizon in HORIZONS {
             let tokens = horizon * self.tokens;
             let size = (WIDTH, DEPTH);
@@ -200,7 +200,7 @@ impl TransferDesign {
                     let rule = rules::warmup_steps(trial.steps()) as f64;
                     trial.warmup = ((x * rule).round() as u64).max(1);
                 });
-                let rows = x * rules::rows(tokens, seq) as f64;
+                let rows = x * base.rows(tokens) as f64;
                 if rows >= 1.0 {
                     add(Sweep::Batch, size, tokens, x, &|trial| trial.rows = rows as usize);
                 }

@@ -42,7 +42,7 @@ pub use events::{Event, EventKind};
 pub use file::{Generated, generate};
 pub use gallery::{Asked, Exhibit, GALLERY_VERSION, GLYPHS, Part, SIDES, Sight};
 pub use people::Person;
-pub use pictures::{EXAM, draw};
+pub use pictures::{EXAM, draw, extension};
 pub use places::Place;
 pub use things::Thing;
 pub use words::Trade;

@@ -24,7 +24,7 @@ pub const EXAM: u64 = 1 << 40;
 const LEVELS: u32 = 3;
 
 /// One in so many exhibits of levels 1 and 2 has one of level 3 beside it, which takes five times the tiles.
-const SELDOM: u64 = 4;
+const SELDOM: u64 = 10;
 
 /// Questions a kind and level in the Parquet file, for the use of other programs.
 const ASKED: u64 = 100;
@@ -43,47 +43,63 @@ impl Exhibit {
         parts.iter().enumerate().map(show).collect()
     }
 
-    /// The segments of its document, with pictures by their names: one question after the other, each with its answer, and the
-    /// description. What is asked counts nothing in the loss; pictures are shown with the first question alone.
-    fn segments(&self, names: &[String]) -> Vec<Value> {
-        let text = |text: String, weight: f32| json!({ "text": text, "weight": weight });
-        let image = |number: &usize| json!({ "image": names.get(*number), "weight": 0.0 });
+    /// The segments of its document, with pictures by their names: what they show in words and one question after the other, each with its
+    /// answer. Half of the documents describe first, so that every word of it must be seen, the others ask first, each time
+    /// beginning with another question, because earlier answers tell some of the later. What is asked counts nothing in the loss;
+    /// pictures are shown once.
+    fn segments(&self, names: &[String], index: u64) -> Vec<Value> {
+        // Another phrasing of what was asked just now would tell its own answer.
+        let mut asked: Vec<&Asked> = self.questions.iter().collect();
+        asked.dedup_by_key(|asked| (asked.kind, &asked.answer));
+        let turn = usize::try_from(index).unwrap_or(0) % asked.len().max(1);
+        asked.rotate_left(turn);
+        let mut pieces: Vec<(&[Part], Option<&str>)> =
+            asked.into_iter().map(|asked| (&*asked.prompt, Some(&*asked.answer))).collect();
+        let described = (&*self.caption, None);
+        match (index / SELDOM).is_multiple_of(2) {
+            true => pieces.insert(0, described),
+            false => pieces.push(described),
+        }
         let mut segments = Vec::new();
         let mut shown = false;
-        let mut before: Option<&Asked> = None;
-        for asked in &self.questions {
-            // Another phrasing of what was asked just now would tell its own answer.
-            let same = |other: &Asked| (other.kind, &other.answer) == (asked.kind, &asked.answer);
-            if before.replace(asked).is_some_and(same) {
-                continue;
-            }
-            let last = asked.prompt.len().saturating_sub(1);
-            for (place, part) in asked.prompt.iter().enumerate() {
+        for (parts, answer) in pieces {
+            let weight = if answer.is_some() { 0.0 } else { 1.0 };
+            let last = parts.len().saturating_sub(1);
+            for (place, part) in parts.iter().enumerate() {
                 match part {
-                    Part::Picture(number) if !shown => segments.push(image(number)),
+                    Part::Picture(number) if !shown => {
+                        segments.push(json!({ "image": names.get(*number), "weight": 0.0 }));
+                    }
                     Part::Text(name) if shown && NUMBERED.contains(&name.as_str()) => {}
-                    Part::Text(words) => segments.push(text(line(words, place < last && !shown), 0.0)),
+                    Part::Text(words) => {
+                        let ended = answer.is_none() || (place < last && !shown);
+                        segments.push(text(&line(words, ended), weight));
+                    }
                     Part::Picture(_) => {}
                 }
             }
-            segments.push(text(format!("\n{}\n", asked.answer), 1.0));
-            shown = true;
-        }
-        for part in &self.caption {
-            match part {
-                Part::Picture(number) if !shown => segments.push(image(number)),
-                Part::Text(name) if shown && NUMBERED.contains(&name.as_str()) => {}
-                Part::Text(words) => segments.push(text(line(words, true), 1.0)),
-                Part::Picture(_) => {}
+            if let Some(answer) = answer {
+                segments.push(text(&format!("\n{answer}\n"), 1.0));
             }
+            shown = true;
         }
         segments
     }
 }
 
+/// A segment of text.
+fn text(words: &str, weight: f32) -> Value {
+    json!({ "text": words, "weight": weight })
+}
+
 /// A text, with the end of its line or without.
 fn line(text: &str, ended: bool) -> String {
     format!("{text}{}", if ended { "\n" } else { "" })
+}
+
+/// What the name of a file of one of an exhibit's pictures ends in.
+pub fn extension(picture: &[u8]) -> &'static str {
+    if picture.starts_with(&[0xff, 0xd8]) { "jpg" } else { "png" }
 }
 
 /// A folder under a name of its own until it is whole.
@@ -93,7 +109,7 @@ fn beside(folder: &Path) -> Result<tempfile::TempDir> {
     naming.tempdir_in(folder).map_err(Error::io("create a folder in", folder))
 }
 
-/// Writes `count` exhibits a kind at levels 1 and 2, and a quarter as many at level 3: `folder/pictures-SEED.jsonl`, the files that it names below
+/// Writes `count` exhibits a kind at levels 1 and 2, and a tenth as many at level 3: `folder/pictures-SEED.jsonl`, the files that it names below
 /// `folder/pictures-SEED/`, and `folder/exam-SEED.parquet`. `progress` is told how many of `count` are done.
 ///
 /// # Errors
@@ -133,13 +149,13 @@ pub fn draw(
             fs::create_dir_all(&inside).map_err(Error::io("create the folder", &inside))?;
             let mut names = Vec::with_capacity(exhibit.pictures.len());
             for (number, bytes) in exhibit.pictures.iter().enumerate() {
-                let extension = if bytes.starts_with(&[0xff, 0xd8]) { "jpg" } else { "png" };
-                let file = format!("{index:06}-{number}.{extension}");
+                let file = format!("{index:06}-{number}.{}", extension(bytes));
                 let path = inside.join(&file);
                 fs::write(&path, bytes).map_err(Error::io("write", &path))?;
                 names.push(format!("{name}/{kind}/{file}"));
             }
-            let line = json!({ "id": format!("{kind}-{index}"), "segments": exhibit.segments(&names) });
+            let line =
+                json!({ "id": format!("{kind}-{index}"), "segments": exhibit.segments(&names, index) });
             text.extend(line.to_string().into_bytes());
             text.push(b'\n');
         }

@@ -3,7 +3,8 @@
 //! Logits exist for a chunk of tokens at a time. What comes out is a log-probability a token, and
 //! what goes back in is a cotangent a token, so the same operation serves pre-training, scoring,
 //! demonstrations and policy gradients. Where the cotangent does not depend on the forward result
-//! (pre-training), the gradient makes the log-probabilities too and the forward pass is dropped.
+//! (pre-training), the gradient makes the log-probabilities too and the forward pass is dropped; it
+//! looks only at tokens that have a target, which of documents with pictures are about half.
 
 use super::{inputs, require};
 use crate::{Backward, Call, Error, Operation, Tensor, Type};
@@ -22,20 +23,24 @@ pub struct LinearCrossEntropy {
     pub z_loss: f32,
 }
 
+/// Most tokens whose logits are held at once.
+const CHUNK: usize = 512;
+
 /// Tokens whose logits are held at once: at most 16 MB of them, in whole steps of 64.
 fn chunk(tokens: usize, vocab: usize) -> usize {
     let by_bytes = (16 << 20) / (4 * vocab.max(1)) / 64 * 64;
-    by_bytes.clamp(64, 512).min(tokens.max(1))
+    by_bytes.clamp(64, CHUNK).min(tokens.max(1))
 }
 
 fn scratch(call: Call<'_>, threads: usize, gradient: bool) -> usize {
     let (t, c, v) = (call.inputs[0].rows(), call.inputs[0].columns(), call.inputs[1].rows());
     let m = chunk(t, v);
-    let mut product = gemm_scratch(threads, m, v, c);
+    let (mut product, mut gathered) = (gemm_scratch(threads, m, v, c), 0);
     if gradient {
         product = product.max(gemm_scratch(threads, m, c, v)).max(gemm_scratch(threads, v, c, m));
+        gathered = (m * c).next_multiple_of(16);
     }
-    (m * v).next_multiple_of(16) + product
+    (m * v).next_multiple_of(16) + gathered + product
 }
 
 impl Operation for LinearCrossEntropy {
@@ -151,7 +156,7 @@ impl Operation for LinearCrossEntropyGrad {
     fn run(&self, cpu: &Cpu, call: Call<'_>, views: &mut Views<'_>) {
         let (x, weight, targets, cotangent) = (views.r(0), views.r(1), views.ri(2), views.r(3));
         let (c, v) = (call.inputs[0].columns(), call.inputs[1].rows());
-        let (logp, lse, mut dx, dw, scratch): (_, _, &mut [f32], &mut [f32], _);
+        let (logp, lse, dx, dw, scratch): (_, _, &mut [f32], &mut [f32], _);
         match self.wanted {
             [true, true] => [logp, lse, dx, dw, scratch] = views.writes(),
             [true, false] => {
@@ -165,30 +170,76 @@ impl Operation for LinearCrossEntropyGrad {
         }
         let m = chunk(call.inputs[0].rows(), v);
         let (logits, scratch) = scratch.split_at_mut((m * v).next_multiple_of(16));
+        let (gathered, scratch) = scratch.split_at_mut((m * c).next_multiple_of(16));
         let mut first = true;
-        let (mut dx_rest, mut from) = (std::mem::take(&mut dx), 0);
-        for (x, targets) in x.chunks(m * c).zip(targets.chunks(m)) {
-            let rows = targets.len();
-            let span = from..from + rows;
-            let logits = &mut logits[..rows * v];
-            head(cpu, x, weight, c, v, logits, scratch);
-            let parts = (&mut logp[span.clone()], &mut lse[span.clone()]);
-            cross_entropy(cpu, logits, targets, Some(&cotangent[span]), self.z_loss, parts.0, parts.1);
-            if self.wanted[0] {
-                let (dx, rest) = std::mem::take(&mut dx_rest).split_at_mut(rows * c);
-                dx_rest = rest;
-                let (a, b) = (View { data: logits, row: v, col: 1 }, View { data: weight, row: c, col: 1 });
-                gemm(cpu, rows, c, v, a, b, dx, Init::Zero, scratch);
+        for from in (0..targets.len()).step_by(m) {
+            let span = from..targets.len().min(from + m);
+            let columns = span.start * c..span.end * c;
+            let x = &x[columns.clone()];
+            let asked = Asked::new(&targets[span.clone()], &cotangent[span.clone()]);
+            let places = &asked.places[..asked.count];
+            let (rows, whole) = (places.len(), places.len() == span.len());
+            if !whole {
+                for (to, &place) in gathered.chunks_exact_mut(c).zip(places) {
+                    to.copy_from_slice(&x[place * c..][..c]);
+                }
             }
-            if self.wanted[1] {
-                let (a, b) = (View { data: logits, row: 1, col: v }, View { data: x, row: c, col: 1 });
+            let seen = if whole { x } else { &gathered[..rows * c] };
+            let logits = &mut logits[..rows * v];
+            head(cpu, seen, weight, c, v, logits, scratch);
+            let mut made = [[0.0; CHUNK]; 2];
+            let [chances, sums] = &mut made;
+            let (chances, sums) = (&mut chances[..rows], &mut sums[..rows]);
+            let cotangents = Some(&asked.cotangents[..rows]);
+            cross_entropy(cpu, logits, &asked.targets[..rows], cotangents, self.z_loss, chances, sums);
+            for (out, made) in [(&mut *logp, chances), (&mut *lse, sums)] {
+                let out = &mut out[span.clone()];
+                out.fill(0.0);
+                places.iter().zip(made).for_each(|(&place, made)| out[place] = *made);
+            }
+            if self.wanted[1] && rows > 0 {
+                let (a, b) = (View { data: logits, row: 1, col: v }, View { data: seen, row: c, col: 1 });
                 let init = if first { Init::Zero } else { Init::Accumulate };
                 gemm(cpu, v, c, rows, a, b, dw, init, scratch);
+                first = false;
             }
-            (first, from) = (false, from + rows);
+            if self.wanted[0] {
+                let dx = &mut dx[columns];
+                let (a, b) = (View { data: logits, row: v, col: 1 }, View { data: weight, row: c, col: 1 });
+                let made = if whole { &mut *dx } else { &mut gathered[..rows * c] };
+                gemm(cpu, rows, c, v, a, b, made, Init::Zero, scratch);
+                if !whole {
+                    dx.fill(0.0);
+                    for (made, &place) in gathered.chunks_exact(c).zip(places) {
+                        dx[place * c..][..c].copy_from_slice(made);
+                    }
+                }
+            }
         }
         if first {
             dw.fill(0.0);
         }
+    }
+}
+
+/// The tokens of a chunk that have a target, side by side: the others have no gradient, so nothing is computed for them.
+struct Asked {
+    count: usize,
+    places: [usize; CHUNK],
+    targets: [i32; CHUNK],
+    cotangents: [f32; CHUNK],
+}
+
+impl Asked {
+    fn new(targets: &[i32], cotangents: &[f32]) -> Asked {
+        let mut asked = Asked { count: 0, places: [0; CHUNK], targets: [0; CHUNK], cotangents: [0.0; CHUNK] };
+        for (place, (&target, &cotangent)) in targets.iter().zip(cotangents).enumerate() {
+            if target >= 0 {
+                let at = asked.count;
+                (asked.places[at], asked.targets[at], asked.cotangents[at]) = (place, target, cotangent);
+                asked.count += 1;
+            }
+        }
+        asked
     }
 }

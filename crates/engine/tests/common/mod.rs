@@ -246,5 +246,10 @@ pub(crate) fn cases() -> Vec<Case> {
             c.graph.apply(LinearCrossEntropy { z_loss: 0.0 }, &[x, w, targets]).unwrap()[0]
         });
     }
+    case("linear_cross_entropy without a target", &|c| {
+        let (x, w) = (c.param("x", &[9, 4]), c.param("w", &[7, 4]));
+        let targets = c.integers("targets", &[-1; 9]);
+        c.graph.apply(LinearCrossEntropy { z_loss: 0.0 }, &[x, w, targets]).unwrap()[0]
+    });
     list
 }

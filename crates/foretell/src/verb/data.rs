@@ -43,9 +43,10 @@ pub struct Build {
     /// Globs of files and folders to leave out; may be given several times
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
-    /// Train a byte-level BPE tokenizer with so many tokens
-    #[arg(long, value_name = "TOKENS", default_value_t = 4096)]
-    pub vocab: usize,
+    /// Train a byte-level BPE tokenizer with so many tokens [default: 4096; 1024 where most documents
+    /// have pictures]
+    #[arg(long, value_name = "TOKENS")]
+    pub vocab: Option<usize>,
     /// `bytes`, or a tokenizer.json (or its folder), instead of training one
     #[arg(long, value_name = "FILE", conflicts_with = "vocab")]
     pub tokenizer: Option<PathBuf>,
@@ -170,8 +171,8 @@ pub struct Generate {
     /// The world of this seed with its pictures
     #[arg(long, value_name = "SEED", conflicts_with = "seed")]
     pub world: Option<u64>,
-    /// Pictures of each of nine kinds at levels 1 and 2, a quarter as many at level 3, with what is asked of them [default:
-    /// 5000 with --world, else none]
+    /// Pictures of each of nine kinds at levels 1 and 2, a tenth as many at level 3, with what is asked of them [default:
+    /// 8000 with --world, else none]
     #[arg(long, value_name = "N")]
     pub pictures: Option<u64>,
     /// Replace the file if it is there
@@ -186,7 +187,7 @@ pub fn run(verb: &Verb, common: &Common) -> Result<(), Failure> {
         Verb::Inspect(options) => run_inspect(options, common),
         Verb::Generate(options) => {
             let seed = options.world.unwrap_or(options.seed);
-            let pictures = options.pictures.unwrap_or(if options.world.is_some() { 5000 } else { 0 });
+            let pictures = options.pictures.unwrap_or(if options.world.is_some() { 8000 } else { 0 });
             let text = options.bytes.unwrap_or(if pictures > 0 { 2_000_000 } else { 20_000_000 });
             let made = generate(&options.out, seed, text, options.force, common)?;
             let drawn = match pictures {
@@ -391,7 +392,7 @@ fn run_inspect(options: &Inspect, common: &Common) -> Result<(), Failure> {
 }
 
 /// Draws the pictures of a world.
-fn draw(folder: &Path, seed: u64, count: u64, force: bool, common: &Common) -> Result<PathBuf, Failure> {
+pub fn draw(folder: &Path, seed: u64, count: u64, force: bool, common: &Common) -> Result<PathBuf, Failure> {
     let mut progress = Progress::new("pictures", count, common.quiet || common.json);
     let stop = signals::stop()?;
     let drawn = data::world::draw(folder, seed, count, force, &stop, &mut |done| {

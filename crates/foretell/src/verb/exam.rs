@@ -132,7 +132,7 @@ pub fn run(options: &Options, common: &Common) -> Result<(), Failure> {
 }
 
 fn line(score: &FamilyScore, width: usize) -> String {
-    let FamilyScore { family, level, items, accuracy, lo95, hi95, chance, not_posed } = score;
+    let FamilyScore { family, level, items, accuracy, lo95, hi95, chance, not_posed, .. } = score;
     let percent = |x: &f64| 100.0 * x;
     let left = if *not_posed > 0 { format!("   {not_posed} not posed") } else { String::new() };
     format!(

@@ -1,14 +1,15 @@
-//! `quickstart`: the whole story on generated data: world, small runs, the prediction of a large one, that run, whether
-//! the prediction held, texts, report. Each chapter is a verb that anybody can call, and leaves files that the next one
+//! `quickstart`: the whole story on generated text and pictures: world, small runs, the prediction of a large one, that run,
+//! whether the prediction held, texts and answers, report. Each chapter is a verb that anybody can call, and leaves files that the next one
 //! reads, so that a story that was interrupted goes on where it stopped.
 
 use super::{data as build, ladder, predict, report, resume, sample, train, verify};
 use crate::arguments::Common;
 use crate::settings::Settings;
 use crate::{Failure, output};
+use data::world::{EXAM, Part, Sight, World};
 use data::{BuildConfig, Source, TokenizerChoice};
 use record::{Files, Registry, Run};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Options of `quickstart`.
 #[derive(clap::Args, Debug)]
@@ -26,6 +27,9 @@ pub struct Options {
     /// Bytes of generated text
     #[arg(long, value_name = "N", default_value_t = 24_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub bytes: u64,
+    /// Pictures of each of nine kinds at two levels, and a tenth as many at a third; 0: text alone
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(..1 << 20))]
+    pub pictures: u64,
     /// Of the world and of the run
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -48,9 +52,11 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
     let place = |name: &str| options.out.join(name);
     let [world, data, ladder, run, registry] =
         ["world", "data", "ladder", "run", "predictions.jsonl"].map(place);
-    let file = world.join(format!("world-{}.jsonl", options.seed));
+    let [file, drawn] =
+        ["world", "pictures"].map(|name| world.join(format!("{name}-{}.jsonl", options.seed)));
+    let shown = Some(&drawn).filter(|_| options.pictures > 0);
     let mut building = BuildConfig {
-        sources: vec![Source::new(file.to_string_lossy())],
+        sources: [&file].into_iter().chain(shown).map(|file| Source::new(file.to_string_lossy())).collect(),
         tokenizer: TokenizerChoice::Bytes,
         threads: crate::machine::threads(common)?,
         ..BuildConfig::default()
@@ -61,7 +67,10 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
     if !file.exists() {
         build::generate(&world, options.seed, options.bytes, false, common)?;
     }
-    chapter(common, 2, "text to tokens, a byte each");
+    if shown.is_some_and(|drawn| !drawn.exists()) {
+        build::draw(&world, options.seed, options.pictures, false, common)?;
+    }
+    chapter(common, 2, "text to tokens, a byte each, and pictures to tiles");
     // What it will be asked is not trained on.
     building.held_out = Some(world.join("questions.jsonl")).filter(|path| path.exists());
     if !data.join("manifest.json").exists() {
@@ -117,13 +126,16 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
         &verify::Options { id: Some(ID), run: outcome, loss: None, registry: registry.clone() },
         common,
     )?;
-    chapter(common, 7, "what it writes");
+    chapter(common, 7, "what it writes, and what it sees");
     for prompt in PROMPTS {
         let tokens = Some(60);
         sample::run(
             &sample::Options { tokens, temperature: 0.8, ..sample::Options::of(&run, prompt) },
             common,
         )?;
+    }
+    if shown.is_some() {
+        look(&run, &place("asked"), options.seed, common)?;
     }
     chapter(common, 8, "all of it as a page");
     let page = place("report.html");
@@ -143,17 +155,45 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
     note(
         common,
         &format!(
-            "Go on with: foretell sample {show} --prompt \"Dear \"\n            foretell export {show} --to gguf --out world.gguf"
+            "Go on with: foretell sample {show} --prompt \"Dear \"\n            foretell exam {show} --tasks world --world {}\n            foretell export {show} --to gguf --out world.gguf",
+            options.seed
         ),
     );
+    Ok(())
+}
+
+/// Asks about pictures that were not drawn for training, one of each kind, and tells the right answers.
+fn look(model: &Path, folder: &Path, seed: u64, common: &Common) -> Result<(), Failure> {
+    let files = Files::new();
+    files.create_folder(folder)?;
+    let world = World::new(seed);
+    for sight in Sight::ALL {
+        let exhibit = world.exhibit(sight, 1, EXAM, false);
+        for asked in &exhibit.questions {
+            let [Part::Picture(number), Part::Text(question)] = &*asked.prompt else { continue };
+            let Some(picture) = exhibit.pictures.get(*number) else { continue };
+            let path = folder.join(format!("{}.{}", sight.name(), data::world::extension(picture)));
+            files.replace(&path, picture)?;
+            let asking = sample::Options {
+                image: vec![path.clone()],
+                tokens: Some(12),
+                temperature: 0.0,
+                stop: vec!["\n".into()],
+                ..sample::Options::of(model, &format!("{question}\n"))
+            };
+            note(common, &format!("{}: the answer is {}", path.display(), asked.answer));
+            sample::run(&asking, common)?;
+            break;
+        }
+    }
     Ok(())
 }
 
 /// An interrupted story goes on only with the options that it was begun with; until the ladder is begun, those
 /// that its data depends on.
 fn same_story(options: &Options, settings: &Settings) -> Result<(), Failure> {
-    let Options { out, budget, max, bytes, seed } = options;
-    let data = format!("bytes = {bytes}\nseed = {seed}\n");
+    let Options { out, budget, max, bytes, pictures, seed } = options;
+    let data = format!("bytes = {bytes}\npictures = {pictures}\nseed = {seed}\n");
     let mut told = format!("{data}budget = {budget:?}\nmax = {max:e}\n");
     for (name, value) in &settings.entries {
         told += &format!("{name:?} = {value:?}\n");

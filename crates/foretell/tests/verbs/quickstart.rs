@@ -3,7 +3,7 @@
 use crate::common::{World, contents, ok, refused, words, world};
 use std::fs;
 
-const SMALL: &str = "--bytes 600000 --max 4e10 --set eval_tokens=2000";
+const SMALL: &str = "--bytes 600000 --pictures 20 --max 4e10 --set eval_tokens=2000";
 
 #[test]
 fn the_story_is_told_once_and_its_rest_again() {
@@ -15,11 +15,18 @@ fn the_story_is_told_once_and_its_rest_again() {
     for part in ["1. ", "2. ", "3. ", "4. ", "5. ", "6. ", "7. ", "8. "] {
         assert!(ended.stderr.lines().any(|line| line.starts_with(part)), "{part}: {ended:?}");
     }
+    assert_eq!(ended.stderr.matches("the answer is").count(), 9, "a picture of each kind: {ended:?}");
     for part in ["registered as 1", "predicted", "observed", "17 + 25 = ", "report.html"] {
         assert!(ended.stdout.contains(part), "{part}: {ended:?}");
     }
-    for path in ["world/world-1.jsonl", "data/manifest.json", "ladder/ladder.toml", "run/DONE", "report.html"]
-    {
+    for path in [
+        "world/world-1.jsonl",
+        "world/pictures-1.jsonl",
+        "data/manifest.json",
+        "ladder/ladder.toml",
+        "run/DONE",
+        "report.html",
+    ] {
         assert!(out.join(path).is_file(), "{path}");
     }
     let entries = || fs::read_to_string(out.join("predictions.jsonl")).unwrap();

@@ -61,12 +61,7 @@ fn one_each(maker: &mut Maker<'_>) {
         draw(maker, &[*figure]);
     }
     let names = &NAMES[..things];
-    let phrasings = [
-        "What does the one who wants the {0} hold?",
-        "Somebody wants the {0}. What do they hold?",
-        "What is in the hand of the one who asks for the {0}?",
-    ];
-    maker.ask("holds", &phrasings, &[NAMES[wanted]], names, held);
+    holds(maker, names, wanted, held);
     let phrasings = [
         "What does the one who holds the {0} want?",
         "Somebody holds the {0}. What do they want?",
@@ -74,11 +69,36 @@ fn one_each(maker: &mut Maker<'_>) {
     ];
     maker.ask("wants", &phrasings, &[NAMES[held]], names, wanted);
     maker.both = false;
-    let tinted = COLOURS[colours[panel]].0;
     let phrasings = ["What does the {0} one want?", "What does the {0} figure ask for?"];
-    maker.ask("bubble", &phrasings, &[tinted], names, wanted);
+    maker.ask("bubble", &phrasings, &[COLOURS[colours[panel]].0], names, wanted);
+    hand(maker, names, colours[panel], held);
+    if maker.unseen {
+        return;
+    }
+    // What the others want is not each thing as likely as the next, for some wishes are kept out of their panels.
+    for at in (0..3).filter(|&at| at != panel) {
+        let Figure { colour, wants, .. } = figures[at];
+        hand(maker, names, colour, hands[at]);
+        maker.both = true;
+        holds(maker, names, wants.unwrap_or(wanted), hands[at]);
+        maker.both = false;
+    }
+}
+
+/// Asks what the one who wants something holds.
+fn holds(maker: &mut Maker<'_>, names: &[&str], wanted: usize, held: usize) {
+    let phrasings = [
+        "What does the one who wants the {0} hold?",
+        "Somebody wants the {0}. What do they hold?",
+        "What is in the hand of the one who asks for the {0}?",
+    ];
+    maker.ask("holds", &phrasings, &[names[wanted]], names, held);
+}
+
+/// Asks what a figure holds.
+fn hand(maker: &mut Maker<'_>, names: &[&str], colour: usize, held: usize) {
     let phrasings = ["What does the {0} one hold?", "What is in the hand of the {0} figure?"];
-    maker.ask("hand", &phrasings, &[tinted], names, held);
+    maker.ask("hand", &phrasings, &[COLOURS[colour].0], names, held);
 }
 
 /// One of three has what they want.
