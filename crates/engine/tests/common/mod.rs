@@ -237,7 +237,7 @@ pub(crate) fn cases() -> Vec<Case> {
         let ids = c.integers("ids", &[0, 1, 2, 3, 1, -1]);
         c.graph.apply1(PatchEmbedding, &[pixels, weight, bias, places, ids]).unwrap()
     });
-    for (t, d, v) in [(1, 3, 2), (9, 20, 37), (130, 8, 300)] {
+    for (t, d, v) in [(1, 3, 2), (9, 20, 37), (130, 8, 300), (450, 8, 20)] {
         case(&format!("linear_cross_entropy {t}x{d}x{v}"), &|c| {
             let (x, w) = (c.param("x", &[t, d]), c.param("w", &[v, d]));
             let targets: Vec<i32> =

@@ -22,7 +22,7 @@ pub struct Options {
     #[arg(long, value_name = "BUDGET", default_value = "7m")]
     pub budget: String,
     /// FLOP of the dearest of the small runs
-    #[arg(long, value_name = "FLOP", default_value_t = 1e11)]
+    #[arg(long, value_name = "FLOP", default_value_t = 5e11)]
     pub max: f64,
     /// Bytes of generated text
     #[arg(long, value_name = "N", default_value_t = 24_000_000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -61,6 +61,8 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
         threads: crate::machine::threads(common)?,
         ..BuildConfig::default()
     };
+    // A tile each: rows have room for the largest document's, and most of them hold text alone.
+    building.seeing.preparation.longest_edge = Some(building.seeing.preparation.tile);
     building.check().map_err(build::usage)?;
     same_story(options, settings)?;
     chapter(common, 1, "a world: people, places, stories, sums and programs, all from a seed");
