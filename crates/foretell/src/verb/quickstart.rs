@@ -170,23 +170,36 @@ fn look(model: &Path, folder: &Path, seed: u64, common: &Common) -> Result<(), F
     files.create_folder(folder)?;
     let world = World::new(seed);
     for sight in Sight::ALL {
-        let exhibit = world.exhibit(sight, 1, EXAM, false);
-        for asked in &exhibit.questions {
-            let [Part::Picture(number), Part::Text(question)] = &*asked.prompt else { continue };
-            let Some(picture) = exhibit.pictures.get(*number) else { continue };
-            let path = folder.join(format!("{}.{}", sight.name(), data::world::extension(picture)));
+        // Some stand behind their question, or two with their numbers: the first that is as `sample` shows it.
+        let mut exhibits = (EXAM..EXAM + 64).map(|index| world.exhibit(sight, 1, index, false));
+        let found = exhibits.find_map(|exhibit| {
+            let asked = exhibit.questions.iter().find_map(|asked| match asked.prompt.split_last()? {
+                (Part::Text(question), shown)
+                    if shown.iter().all(|part| matches!(part, Part::Picture(_))) =>
+                {
+                    Some((question.clone(), asked.answer.clone()))
+                }
+                _ => None,
+            });
+            asked.map(|(question, answer)| (exhibit.pictures, question, answer))
+        });
+        let Some((pictures, question, answer)) = found else { continue };
+        let mut image = Vec::new();
+        for (number, picture) in pictures.iter().enumerate() {
+            let path = folder.join(format!("{}-{number}.{}", sight.name(), data::world::extension(picture)));
             files.replace(&path, picture)?;
-            let asking = sample::Options {
-                image: vec![path.clone()],
-                tokens: Some(12),
-                temperature: 0.0,
-                stop: vec!["\n".into()],
-                ..sample::Options::of(model, &format!("{question}\n"))
-            };
-            note(common, &format!("{}: the answer is {}", path.display(), asked.answer));
-            sample::run(&asking, common)?;
-            break;
+            image.push(path);
         }
+        let shown: Vec<String> = image.iter().map(|path| path.display().to_string()).collect();
+        note(common, &format!("{}: the answer is {answer}", shown.join(" ")));
+        let asking = sample::Options {
+            image,
+            tokens: Some(12),
+            temperature: 0.0,
+            stop: vec!["\n".into()],
+            ..sample::Options::of(model, &format!("{question}\n"))
+        };
+        sample::run(&asking, common)?;
     }
     Ok(())
 }
