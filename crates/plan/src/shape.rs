@@ -153,12 +153,13 @@ impl Shape {
         })
     }
 
-    /// Rows of a step for a run over `tokens`, by [`rules::rows`]; with pictures of twice as many tokens, because half of them are
+    /// Rows of a step for a run over `tokens`, by [`rules::rows`]; with pictures of twice as many tokens, because half of these are
     /// not learnt from: on the generated world's pictures, 4e13 FLOP in steps of 4096 tokens answer more questions than in
     /// steps of 1024 or 8192.
     pub fn rows(&self, tokens: f64) -> usize {
-        let learnt = if self.sight.is_some() { 2 } else { 1 };
-        rules::rows(tokens * f64::from(learnt * learnt), self.seq)
+        // The rule grows as the root of the tokens.
+        let factor = if self.sight.is_some() { 4.0 } else { 1.0 };
+        rules::rows(factor * tokens, self.seq)
     }
 
     /// Tiles that a row has room for.

@@ -197,8 +197,9 @@ fn a_run_with_frozen_parts_goes_on_with_the_same_bits_and_saves_whole_models() {
     let data = dataset(folder.path());
     let config = config(&data, [0.0, 0.5, 1.0]);
     let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));
-    let go =
-        |path: &Path, until| common::go(path, &config, &data, Files::new(), until, &mut Quiet).unwrap().done;
+    let go = |path: &Path, until| {
+        common::go(path, &config, &data, Files::new(), until, None, &mut Quiet).unwrap().done
+    };
     assert!(go(&whole, u64::MAX));
     while !go(&cut, 2) {}
     let latest = |path: &Path| Run::open(path).unwrap().latest().unwrap().0.unwrap().path;

@@ -12,7 +12,7 @@ use train::*;
 
 /// [`common::go`], with further sets.
 fn go(path: &Path, config: &TrainConfig, data: &Dataset, files: Files, until: u64) -> Result<Outcome> {
-    common::go(path, config, data, files, until, &mut Scoring)
+    common::go(path, config, data, files, until, None, &mut Scoring)
 }
 
 /// Scores further sets by a sum of weights.
@@ -148,23 +148,11 @@ fn broken(path: &Path, config: &TrainConfig, data: &Dataset, notes: &Cell<usize>
             self.0.set(self.0.get() + 1);
         }
     }
-    let device = device(1);
-    let mut replica = Replica::new(config, &device)?;
+    let mut replica = Replica::new(config, &device(1))?;
     replica.initialise(1)?;
     let gain = replica.params.get("model.norm.weight")?;
     replica.params.write("model.norm.weight", &vec![f32::NAN; gain.len()])?;
-    let writer = RunWriter::create(path, &config.to_toml()?, Files::new())?;
-    let (initial, devices) = (Some(&replica.params), [device]);
-    let session = Session {
-        config,
-        dataset: data,
-        writer: &writer,
-        devices: &devices,
-        peak: 1e9,
-        initial,
-        stop: &|| false,
-    };
-    train::train(&session, &mut Count(notes))
+    common::go(path, config, data, Files::new(), NEVER, Some(&replica.params), &mut Count(notes))
 }
 
 #[test]

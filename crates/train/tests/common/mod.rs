@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use data::{BuildConfig, Dataset, Source, TokenizerChoice, build};
-use engine::CpuDevice;
+use engine::{CpuDevice, Store};
 use kernels::{Cpu, Isa};
 use model::{Config, Sizes};
 use record::{Files, Run, RunWriter};
@@ -31,13 +31,15 @@ pub fn dataset(folder: &Path) -> Dataset {
     Dataset::open(&folder.join("data")).unwrap()
 }
 
-/// Trains in `path` until the end, or until it was asked for the `until`-th time whether to stop.
+/// Trains in `path`, from `initial` weights if they are given, until the end, or until it was asked for the `until`-th time whether
+/// to stop.
 pub fn go(
     path: &Path,
     config: &TrainConfig,
     data: &Dataset,
     files: Files,
     until: u64,
+    initial: Option<&Store>,
     events: &mut dyn Events,
 ) -> Result<Outcome> {
     let writer = match Run::open(path) {
@@ -53,7 +55,7 @@ pub fn go(
         writer: &writer,
         devices: &devices,
         peak: 1e9,
-        initial: None,
+        initial,
         stop: &stop,
     };
     train::train(&session, events)
