@@ -240,9 +240,8 @@ fn moments(params: &Layout, rules: &[Rule]) -> Result<(Layout, Layout), Error> {
 fn muon_words(threads: usize, rows: usize, columns: usize) -> usize {
     let (small, large) = (rows.min(columns), rows.max(columns));
     // Every product of [`muon`]; the next X is a tall matrix or a flat one.
-    let products = gemm_scratch(threads, small, small, large)
-        .max(gemm_scratch(threads, rows, columns, small))
-        .max(gemm_scratch(threads, small, small, small));
+    let products =
+        gemm_scratch(threads, small, small, large).max(gemm_scratch(threads, rows, columns, small));
     2 * (rows * columns).next_multiple_of(16) + 2 * (small * small).next_multiple_of(16) + products
 }
 

@@ -127,6 +127,14 @@ pub struct Request<'a> {
     pub available: Option<u64>,
 }
 
+impl Request<'_> {
+    /// What is wished for, or what the rules say.
+    fn tokens_per_parameter(&self) -> f64 {
+        let rule = self.corpus.sight.map_or(TOKENS_PER_PARAMETER, |sight| sight.tokens_per_parameter());
+        self.settings.tokens_per_parameter.unwrap_or(rule)
+    }
+}
+
 /// Changes a configuration that follows from the rules.
 pub trait Adjust: fmt::Debug {
     /// Called on every configuration that is considered.
@@ -320,7 +328,7 @@ fn round_down(x: u64) -> u64 {
 
 /// The candidate that the budget buys.
 fn choose(request: &Request<'_>, site: &Site, shapes: &[Shape], correction: f64) -> Result<Candidate> {
-    let ratio = request.settings.tokens_per_parameter.unwrap_or(TOKENS_PER_PARAMETER);
+    let ratio = request.tokens_per_parameter();
     let fixed_tokens = |shape: &Shape| {
         let rows = request.settings.rows?;
         Some(request.settings.steps? as f64 * (rows * shape.seq) as f64)
@@ -494,8 +502,8 @@ fn finish(
         let trained = short(config.trained_parameters() as f64);
         notes.push(format!("{} frozen: {trained} weights are trained", frozen.join(" and ")));
     }
-    let (ratio, rule) = (tokens as f64 / parameters as f64, request.settings.tokens_per_parameter);
-    if ratio < 0.5 * rule.unwrap_or(TOKENS_PER_PARAMETER) {
+    let ratio = tokens as f64 / parameters as f64;
+    if ratio < 0.5 * request.tokens_per_parameter() {
         notes.push(format!("{ratio:.1} tokens a parameter are few: even the smallest shape is too large"));
     }
     match site.described() {

@@ -1,5 +1,6 @@
 //! What the user fixes with `--set`; the rest follows from the rules.
 
+use crate::shape::most_layers;
 use crate::{Error, Family, Result, Shape, Sight, depth, grid};
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,10 @@ pub struct Settings {
 
 /// Tokens a row where there are pictures: a document with several is not to be cut.
 const SEEING: usize = 1024;
+
+/// Layers that models with eyes have at least, where the width allows: what is asked for is gathered, found among the tiles and
+/// read by one layer after the other.
+const DEEP: usize = 4;
 
 impl Settings {
     /// Names that [`Settings::set`] knows.
@@ -166,7 +171,7 @@ impl Settings {
             (Some(width), Some(layers)) => vec![family.shape(width, layers)],
             (Some(width), None) => {
                 let middle = depth(width.min(1 << 20));
-                let around = (middle * 0.66).ceil() as usize..=(middle * 1.5).floor() as usize;
+                let around = (middle * 0.66).ceil() as usize..=most_layers(width.min(1 << 20));
                 around.filter(|&layers| layers >= 2).map(|layers| family.shape(width, layers)).collect()
             }
             (None, Some(layers)) => {
@@ -176,6 +181,9 @@ impl Settings {
             }
             (None, None) => grid(&family).collect(),
         };
+        if sight.is_some() && self.layers.is_none() {
+            shapes.retain(|shape| shape.layers >= DEEP.min(most_layers(shape.width)));
+        }
         for shape in &mut shapes {
             shape.heads = self.heads.unwrap_or(shape.heads);
             shape.kv_heads = self.kv_heads.unwrap_or(shape.heads);

@@ -32,6 +32,21 @@ pub struct Sight {
 }
 
 impl Sight {
+    /// Tokens of a tile.
+    fn tile_tokens(&self) -> usize {
+        (self.tile / (self.patch * self.scale_factor).max(1)).pow(2)
+    }
+
+    /// Tokens a parameter, unless they are set.
+    pub fn tokens_per_parameter(&self) -> f64 {
+        let shown = self.tiles.saturating_mul(self.tile_tokens() as u64);
+        if shown.saturating_mul(10) < self.tokens {
+            rules::TOKENS_PER_PARAMETER
+        } else {
+            rules::TOKENS_PER_PARAMETER_SEEING
+        }
+    }
+
     /// Of a data folder, if it has pictures.
     pub fn of(dataset: &data::Dataset) -> Option<Sight> {
         let look = dataset.look()?;
@@ -53,8 +68,7 @@ impl Sight {
     /// as far as their tokens fit, so that none is cut for want of room.
     pub fn row(&self, seq: usize) -> usize {
         let mean = 1.1 * seq as f64 * self.tiles as f64 / self.tokens.max(1) as f64;
-        let side = self.tile / (self.patch * self.scale_factor).max(1);
-        let fit = seq / (side * side + 2);
+        let fit = seq / (self.tile_tokens() + 2);
         (mean.ceil() as usize).max((self.most as usize).min(fit)).max(1)
     }
 }
@@ -121,6 +135,11 @@ pub fn depth(width: usize) -> f64 {
     (width as f64 / 8.0).sqrt().max(2.0)
 }
 
+/// Most layers of a width that are considered.
+pub(crate) fn most_layers(width: usize) -> usize {
+    ((depth(width) * 1.5).floor() as usize).max(2)
+}
+
 /// The widths considered: multiples of the matrix kernels' tile of 32 columns, wider apart above
 /// 512, and 16 below.
 pub fn widths() -> impl Iterator<Item = usize> {
@@ -136,7 +155,7 @@ pub fn grid(family: &Family) -> impl Iterator<Item = Shape> {
     widths().flat_map(move |width| {
         let middle = depth(width);
         let least = ((middle * 0.66).ceil() as usize).max(2);
-        let most = ((middle * 1.5).floor() as usize).max(least);
+        let most = most_layers(width).max(least);
         (least..=most).map(move |layers| family.shape(width, layers))
     })
 }
@@ -153,12 +172,12 @@ impl Shape {
         })
     }
 
-    /// Rows of a step for a run over `tokens`, by [`rules::rows`]; with pictures of twice as many tokens, because half of these are
-    /// not learnt from: on the generated world's pictures, 4e13 FLOP in steps of 4096 tokens answer more questions than in
-    /// steps of 1024 or 8192.
+    /// Rows of a step for a run over `tokens`, by [`rules::rows`]; with pictures of half as many tokens more, because half of all
+    /// are not learnt from: on the generated world's pictures, 1e7 tokens in steps of 4096 answer more questions than in
+    /// steps of 1024 or 8192, and 5e7 in steps of 4096 are the best run so far.
     pub fn rows(&self, tokens: f64) -> usize {
         // The rule grows as the root of the tokens.
-        let factor = if self.sight.is_some() { 4.0 } else { 1.0 };
+        let factor = if self.sight.is_some() { 2.25 } else { 1.0 };
         rules::rows(factor * tokens, self.seq)
     }
 

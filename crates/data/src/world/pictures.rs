@@ -23,8 +23,22 @@ pub const EXAM: u64 = 1 << 40;
 /// Levels of a kind of picture.
 const LEVELS: u32 = 3;
 
-/// One in so many exhibits of levels 1 and 2 has one of level 3 beside it, which takes five times the tiles.
-const SELDOM: u64 = 10;
+/// One in so many exhibits of level 1 has one of level 3 beside it, which takes five times the tiles.
+const SELDOM: u64 = 20;
+
+/// Whether a level has an exhibit at an index: what is seen at level 1 is half of what level 2 wants.
+fn shown(level: u32, index: u64) -> bool {
+    match level {
+        1 => true,
+        2 => index % 3 != 2,
+        _ => index.is_multiple_of(SELDOM),
+    }
+}
+
+/// Exhibits of a kind where others have one: of strips two, for finding who says what and holds what among three is learnt last.
+fn times(sight: Sight) -> u64 {
+    if sight == Sight::Comic { 2 } else { 1 }
+}
 
 /// Questions a kind and level in the Parquet file, for the use of other programs.
 const ASKED: u64 = 100;
@@ -44,22 +58,19 @@ impl Exhibit {
     }
 
     /// The segments of its document, with pictures by their names: what they show in words and one question after the other, each with its
-    /// answer. Half of the documents describe first, so that every word of it must be seen, the others ask first, each time
-    /// beginning with another question, because earlier answers tell some of the later. What is asked counts nothing in the loss;
+    /// answer. Where `described` it is described first, so that every word of it must be seen; else it is asked first, beginning
+    /// with question `turn`, because earlier answers tell some of the later. What is asked counts nothing in the loss;
     /// pictures are shown once.
-    fn segments(&self, names: &[String], index: u64) -> Vec<Value> {
+    fn segments(&self, names: &[String], described: bool, turn: u64) -> Vec<Value> {
         // Another phrasing of what was asked just now would tell its own answer.
         let mut asked: Vec<&Asked> = self.questions.iter().collect();
         asked.dedup_by_key(|asked| (asked.kind, &asked.answer));
-        let turn = usize::try_from(index).unwrap_or(0) % asked.len().max(1);
+        let turn = usize::try_from(turn).unwrap_or(0) % asked.len().max(1);
         asked.rotate_left(turn);
         let mut pieces: Vec<(&[Part], Option<&str>)> =
             asked.into_iter().map(|asked| (&*asked.prompt, Some(&*asked.answer))).collect();
-        let described = (&*self.caption, None);
-        match (index / SELDOM).is_multiple_of(2) {
-            true => pieces.insert(0, described),
-            false => pieces.push(described),
-        }
+        let place = if described { 0 } else { pieces.len() };
+        pieces.insert(place, (&*self.caption, None));
         let mut segments = Vec::new();
         let mut shown = false;
         for (parts, answer) in pieces {
@@ -109,8 +120,9 @@ fn beside(folder: &Path) -> Result<tempfile::TempDir> {
     naming.tempdir_in(folder).map_err(Error::io("create a folder in", folder))
 }
 
-/// Writes `count` exhibits a kind at levels 1 and 2, and a tenth as many at level 3: `folder/pictures-SEED.jsonl`, the files that it names below
-/// `folder/pictures-SEED/`, and `folder/exam-SEED.parquet`. `progress` is told how many of `count` are done.
+/// Writes `count` exhibits a kind at level 1, two thirds as many at level 2, a twentieth at level 3, and of strips twice as
+/// many: `folder/pictures-SEED.jsonl`, the files that it names below `folder/pictures-SEED/`, and `folder/exam-SEED.parquet`.
+/// `progress` is told how many of `count` are done.
 ///
 /// # Errors
 /// As [`super::generate`].
@@ -136,26 +148,30 @@ pub fn draw(
     let mut text = Vec::new();
     // In turn, so that a part of the file is a part of everything.
     for index in 0..count {
-        let levels = if index.is_multiple_of(SELDOM) { LEVELS } else { LEVELS - 1 };
-        for (sight, level) in
-            Sight::ALL.into_iter().flat_map(|sight| (1..=levels).map(move |level| (sight, level)))
+        let levels = || (1..=LEVELS).filter(|&level| shown(level, index));
+        let kinds = Sight::ALL.into_iter().flat_map(|sight| levels().map(move |level| (sight, level)));
+        for (sight, level, turn) in
+            kinds.flat_map(|(sight, level)| (0..times(sight)).map(move |turn| (sight, level, turn)))
         {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }
-            let exhibit = world.exhibit(sight, level, index, false);
+            let number = index * times(sight) + turn;
+            let exhibit = world.exhibit(sight, level, number, false);
             let kind = format!("{}-{level}", sight.name());
             let inside = made.path().join(&kind);
             fs::create_dir_all(&inside).map_err(Error::io("create the folder", &inside))?;
             let mut names = Vec::with_capacity(exhibit.pictures.len());
-            for (number, bytes) in exhibit.pictures.iter().enumerate() {
-                let file = format!("{index:06}-{number}.{}", extension(bytes));
+            for (place, bytes) in exhibit.pictures.iter().enumerate() {
+                let file = format!("{number:06}-{place}.{}", extension(bytes));
                 let path = inside.join(&file);
                 fs::write(&path, bytes).map_err(Error::io("write", &path))?;
                 names.push(format!("{name}/{kind}/{file}"));
             }
-            let line =
-                json!({ "id": format!("{kind}-{index}"), "segments": exhibit.segments(&names, index) });
+            // Half of a kind and level.
+            let described = (index / SELDOM + turn).is_multiple_of(2);
+            let segments = exhibit.segments(&names, described, index);
+            let line = json!({ "id": format!("{kind}-{number}"), "segments": segments });
             text.extend(line.to_string().into_bytes());
             text.push(b'\n');
         }

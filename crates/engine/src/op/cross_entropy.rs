@@ -37,9 +37,7 @@ fn scratch(call: Call<'_>, threads: usize, gradient: bool) -> usize {
     let m = chunk(t, v);
     let (mut product, mut gathered) = (gemm_scratch(threads, m, v, c), 0);
     if gradient {
-        // As many tokens as have a target: fewer of them may want more, where they are one block and not two.
-        let deepest = (1..=m).map(|rows| gemm_scratch(threads, v, c, rows)).max().unwrap_or(0);
-        product = product.max(gemm_scratch(threads, m, c, v)).max(deepest);
+        product = product.max(gemm_scratch(threads, m, c, v)).max(gemm_scratch(threads, v, c, m));
         gathered = (m * c).next_multiple_of(16);
     }
     (m * v).next_multiple_of(16) + gathered + product

@@ -171,8 +171,8 @@ pub struct Generate {
     /// The world of this seed with its pictures
     #[arg(long, value_name = "SEED", conflicts_with = "seed")]
     pub world: Option<u64>,
-    /// Pictures of each of nine kinds at levels 1 and 2, a tenth as many at level 3, with what is asked of them [default:
-    /// 8000 with --world, else none]
+    /// Pictures of each of nine kinds at level 1, two thirds as many at level 2, a twentieth at level 3, with what is asked of
+    /// them [default: 12000 with --world, else none]
     #[arg(long, value_name = "N")]
     pub pictures: Option<u64>,
     /// Replace the file if it is there
@@ -187,7 +187,7 @@ pub fn run(verb: &Verb, common: &Common) -> Result<(), Failure> {
         Verb::Inspect(options) => run_inspect(options, common),
         Verb::Generate(options) => {
             let seed = options.world.unwrap_or(options.seed);
-            let pictures = options.pictures.unwrap_or(if options.world.is_some() { 8000 } else { 0 });
+            let pictures = options.pictures.unwrap_or(if options.world.is_some() { 12_000 } else { 0 });
             let text = options.bytes.unwrap_or(if pictures > 0 { 2_000_000 } else { 20_000_000 });
             let made = generate(&options.out, seed, text, options.force, common)?;
             let drawn = match pictures {

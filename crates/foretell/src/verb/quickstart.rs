@@ -27,7 +27,7 @@ pub struct Options {
     /// Bytes of generated text
     #[arg(long, value_name = "N", default_value_t = 24_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub bytes: u64,
-    /// Pictures of each of nine kinds at two levels, and a tenth as many at a third; 0: text alone
+    /// Pictures of each of nine kinds at the first level, fewer at the others; 0: text alone
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(..1 << 20))]
     pub pictures: u64,
     /// Of the world and of the run

@@ -85,12 +85,13 @@ impl Blocks {
     }
 }
 
-/// Floats of scratch that [`gemm`] wants for a product of these sizes.
+/// Floats of scratch that [`gemm`] wants for a product of these sizes, or of smaller ones.
 pub fn gemm_scratch(threads: usize, m: usize, n: usize, k: usize) -> usize {
     if m <= NARROW {
         return 0;
     }
-    let blocks = Blocks::new(m, n, k);
+    // A smaller K may be one block and so a deeper one.
+    let blocks = Blocks { m, n, k, depth: k.min(DEPTH) };
     blocks.b_len() + if n >= PACK_A_FROM { threads * blocks.a_len() } else { 0 }
 }
 

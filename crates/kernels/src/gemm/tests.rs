@@ -65,6 +65,15 @@ proptest! {
 }
 
 #[test]
+fn scratch_for_a_product_is_enough_for_a_smaller_one() {
+    for k in 1..2000 {
+        assert!(gemm_scratch(2, 40, 200, k) <= gemm_scratch(2, 40, 200, k + 1), "{k}");
+        assert!(gemm_scratch(2, k, 200, 500) <= gemm_scratch(2, k + 1, 200, 500), "{k}");
+        assert!(gemm_scratch(2, 40, k, 500) <= gemm_scratch(2, 40, k + 1, 500), "{k}");
+    }
+}
+
+#[test]
 fn large_products_cross_all_blocks() {
     for layouts in [(0, 0), (0, 1), (1, 0)] {
         check(200, 130, 391, layouts, 2, 2);

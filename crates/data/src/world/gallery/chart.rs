@@ -6,7 +6,7 @@
 
 use super::canvas::{Align, COLOURS, Canvas, GROUNDS, Rgb, Spot, mix};
 use super::letters::Hand;
-use super::maker::{Maker, capital, colours, numbers};
+use super::maker::{Maker, colours, numbers};
 
 /// Series of a chart, at most.
 const SERIES: [usize; 3] = [4, 4, 6];
@@ -19,6 +19,10 @@ const STEP: [usize; 3] = [1, 1, 5];
 
 const FORMS: [&str; 4] = ["bar chart", "line chart", "pie chart", "dot chart"];
 const PARTS: [&str; 4] = ["bar", "line", "slice", "group of dots"];
+
+/// The greatest and the least of them.
+const ENDS: [[&str; 2]; 4] =
+    [["longest", "shortest"], ["highest", "lowest"], ["largest", "smallest"], ["largest", "smallest"]];
 
 const LETTERS: [&str; 4] = ["A", "B", "C", "D"];
 
@@ -66,7 +70,8 @@ pub(super) fn make(maker: &mut Maker<'_>) {
         Chart { form, names, paints, values, written, title: title.map(|title| subjects[title].to_owned()) };
     let mut canvas = maker.canvas_on(ground);
     draw(maker, &mut canvas, &chart);
-    maker.show(canvas, told(maker, &chart));
+    let told = told(maker, &chart);
+    maker.show(canvas, told);
     ask(maker, &chart, &pool);
     maker.both = false;
     if let Some(title) = title {
@@ -96,22 +101,28 @@ fn values(maker: &mut Maker<'_>, form: usize, count: usize) -> Vec<usize> {
     }
 }
 
-fn told(maker: &Maker<'_>, chart: &Chart) -> String {
+/// What the chart shows, from either end.
+fn told(maker: &mut Maker<'_>, chart: &Chart) -> String {
     let titled = chart.title.as_ref().map_or(String::new(), |title| format!(" with the title {title}"));
     let mut told = format!("A {}{titled}.", FORMS[chart.form]);
     if chart.form == 0 {
         told += &format!(" It has {} bars.", chart.names.len());
     }
     let total: usize = chart.values.iter().sum();
-    for (name, value) in chart.names.iter().zip(&chart.values) {
-        let value = value * maker.at(STEP);
-        told += &match chart.form {
-            0 => format!(" {}: {value}.", capital(name)),
-            1 => format!(" The line of {name} ends at {value}."),
-            2 => format!(" {}: {} percent.", capital(name), value * 100 / (total * maker.at(STEP))),
-            _ => format!(" {}: {} dots.", capital(name), dots(maker, value / maker.at(STEP))),
-        };
+    let mut series: Vec<(usize, &str)> =
+        chart.values.iter().copied().zip(chart.names.iter().map(String::as_str)).collect();
+    series.sort_unstable();
+    let end = maker.random.below(2);
+    if end == 0 {
+        series.reverse();
     }
+    let one = |(value, name): (usize, &str)| match chart.form {
+        0 | 1 => format!("{name} {}", value * maker.at(STEP)),
+        2 => format!("{name} {} percent", value * 100 / total),
+        _ => format!("{name} {}", dots(maker, value)),
+    };
+    let series: Vec<String> = series.into_iter().map(one).collect();
+    told += &format!(" From the {} {}: {}.", ENDS[chart.form][end], PARTS[chart.form], series.join(", "));
     told
 }
 

@@ -21,7 +21,7 @@ const PANELS: [&str; 3] = ["first", "second", "third"];
 struct Figure {
     colour: usize,
     wants: Option<usize>,
-    holds: Option<usize>,
+    holds: usize,
 }
 
 pub(super) fn make(maker: &mut Maker<'_>) {
@@ -55,7 +55,7 @@ fn one_each(maker: &mut Maker<'_>) {
     for at in 0..3 {
         let said: Vec<usize> = figures.iter().filter_map(|figure| figure.wants).chain([wanted]).collect();
         let wants = if at == panel { wanted } else { wish(maker, at, &said) };
-        figures.push(Figure { colour: colours[at], wants: Some(wants), holds: Some(hands[at]) });
+        figures.push(Figure { colour: colours[at], wants: Some(wants), holds: hands[at] });
     }
     for figure in &figures {
         draw(maker, &[*figure]);
@@ -124,7 +124,7 @@ fn granted(maker: &mut Maker<'_>) {
             // Neither what they want, nor always something that nobody wants.
             maker.others(said[at], 2, things)[1]
         };
-        draw(maker, &[Figure { colour: colours[at], wants: Some(said[at]), holds: Some(holds) }]);
+        draw(maker, &[Figure { colour: colours[at], wants: Some(said[at]), holds }]);
     }
     let phrasings =
         ["In which panel does somebody hold what they want?", "Which panel shows a wish that came true?"];
@@ -155,10 +155,10 @@ fn in_the_end(maker: &mut Maker<'_>) {
     let holds = if panel == 0 { [held, theirs] } else { [theirs, held] };
     for at in 0..2 {
         let before = maker.random.below(things);
-        let figure = Figure { colour: colours[at], wants: Some(wishes[at]), holds: Some(before) };
+        let figure = Figure { colour: colours[at], wants: Some(wishes[at]), holds: before };
         draw(maker, &[figure]);
     }
-    let both = [0, 1].map(|at| Figure { colour: colours[at], wants: None, holds: Some(holds[at]) });
+    let both = [0, 1].map(|at| Figure { colour: colours[at], wants: None, holds: holds[at] });
     let order = maker.shuffled(both);
     draw(maker, &order);
     let word = [NAMES[wanted]];
@@ -198,28 +198,29 @@ fn draw(maker: &mut Maker<'_>, figures: &[Figure]) {
         let body = (middle - sign * 10.0 * size, side - 9.0 * size);
         let tint = maker.paint(figure.colour);
         stand(&mut canvas, body, size, sign, tint);
-        let mut does = format!("The {} figure", COLOURS[figure.colour].0);
+        let mut says = None;
         if let Some(wants) = figure.wants {
             let text = match maker.level {
                 1 => NAMES[wants].to_owned(),
                 _ => format!("{} {}!", ["I want", "give me"][maker.random.below(2)], an(NAMES[wants])),
             };
-            does += &format!(" says \"{text}\"");
             bubble(maker, &mut canvas, &hand, &text, (body.0, body.1 - 21.0 * size));
+            says = Some(format!("says \"{text}\""));
         }
-        if let Some(holds) = figure.holds {
-            let at = (middle + sign * 11.0 * size, side - 15.0 * size);
-            let turn = maker.within(-8.0, 8.0);
-            thing(&mut canvas, holds, at, 8.0 * size, turn, ink);
-            does += &format!(
-                "{} {}",
-                if figure.wants.is_some() { " and holds" } else { " holds" },
-                an(NAMES[holds])
-            );
-        }
-        told.push(does + ".");
+        let at = (middle + sign * 11.0 * size, side - 15.0 * size);
+        let turn = maker.within(-8.0, 8.0);
+        thing(&mut canvas, figure.holds, at, 8.0 * size, turn, ink);
+        let (colour, holds) = (COLOURS[figure.colour].0, format!("holds {}", an(NAMES[figure.holds])));
+        // Who is meant is told by any of the three.
+        told.push(match (says, maker.random.below(3)) {
+            (Some(says), 0) => format!("The {colour} figure {says} and {holds}."),
+            (Some(says), 1) => format!("The figure that {says} is {colour} and {holds}."),
+            (Some(says), _) => format!("The figure that {holds} is {colour} and {says}."),
+            (None, 0) => format!("The {colour} figure {holds}."),
+            (None, _) => format!("The figure that {holds} is {colour}."),
+        });
     }
-    maker.show(canvas, told.join(" "));
+    maker.show_all(canvas, told);
 }
 
 /// A head, a body and an arm to the side.

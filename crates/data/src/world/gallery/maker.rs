@@ -32,7 +32,8 @@ pub(super) struct Maker<'a> {
     face: usize,
     weight: f32,
     pictures: Vec<Vec<u8>>,
-    transcription: Vec<String>,
+    /// What each picture shows, in statements.
+    told: Vec<Vec<String>>,
     words: Vec<String>,
     questions: Vec<Asked>,
 }
@@ -57,7 +58,7 @@ impl<'a> Maker<'a> {
             face,
             weight,
             pictures: Vec::new(),
-            transcription: Vec::new(),
+            told: Vec::new(),
             words: Vec::new(),
             questions: Vec::new(),
         }
@@ -185,10 +186,16 @@ impl<'a> Maker<'a> {
     }
 
     /// Adds a picture and what it shows.
-    pub(super) fn show(&mut self, mut canvas: Canvas, told: impl Into<String>) {
+    pub(super) fn show(&mut self, canvas: Canvas, told: impl Into<String>) {
+        self.show_all(canvas, vec![told.into()]);
+    }
+
+    /// The same in statements, of which the first leads and a caption tells the others in any order: so they must be looked up
+    /// by what they are of and not by their place.
+    pub(super) fn show_all(&mut self, mut canvas: Canvas, told: Vec<String>) {
         self.words.push(std::mem::take(&mut canvas.words).join(" "));
         self.pictures.push(canvas.finish(&mut self.random));
-        self.transcription.push(told.into());
+        self.told.push(told);
     }
 
     /// Asks a question about all pictures, in two of its phrasings. `{0}`, `{1}`, … in them stand for `words`;
@@ -248,17 +255,23 @@ impl<'a> Maker<'a> {
 
     /// The exhibit.
     pub(super) fn finish(mut self, sight: Sight) -> Exhibit {
-        // Each description behind its picture, or all behind the last.
-        let caption = if self.random.chance(50) {
-            let told = self.transcription.iter().cloned().map(Part::Text);
-            (0..self.pictures.len())
-                .map(Part::Picture)
-                .zip(told)
-                .flat_map(|(one, other)| [one, other])
-                .collect()
+        let told = std::mem::take(&mut self.told);
+        let transcription = told.iter().map(|told| told.join(" ")).collect();
+        let mut described = Vec::with_capacity(told.len());
+        for statements in told {
+            let mut statements = statements.into_iter();
+            let lead = statements.next().into_iter();
+            described.push(lead.chain(self.shuffled(statements)).collect::<Vec<_>>().join(" "));
+        }
+        // Each description behind its picture, or all behind the last; of a row of panels in any order.
+        let row = described.len() > 2;
+        let caption = if !row && self.random.chance(50) {
+            let told = described.into_iter().map(Part::Text);
+            (0..).map(Part::Picture).zip(told).flat_map(|(one, other)| [one, other]).collect()
         } else {
+            let described = if row { self.shuffled(described) } else { described };
             let mut parts = self.row();
-            parts.push(Part::Text(self.transcription.join(" ")));
+            parts.push(Part::Text(described.join(" ")));
             parts
         };
         Exhibit {
@@ -267,7 +280,7 @@ impl<'a> Maker<'a> {
             pictures: self.pictures,
             caption,
             questions: self.questions,
-            transcription: self.transcription,
+            transcription,
             words: self.words,
             unseen: self.unseen,
         }

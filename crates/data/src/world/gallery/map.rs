@@ -9,7 +9,7 @@
 use super::super::places::Place;
 use super::canvas::{Align, COLOURS, Canvas, Spot, polar};
 use super::letters::Hand;
-use super::maker::{Maker, YES_NO, capital, held_out, numbers};
+use super::maker::{Maker, YES_NO, held_out, numbers};
 
 /// Places on a map, at most; two at least.
 const PLACES: [usize; 3] = [3, 4, 6];
@@ -74,9 +74,9 @@ pub(super) fn make(maker: &mut Maker<'_>) {
     north(maker, &mut canvas, &spots, turn);
     let mut seen = told(maker, &spots, &places, &tints, labels, turn);
     if labels == Labels::Names {
-        seen += &format!(" A ring marks {}.", places[marked].name);
+        seen.push(format!("A ring marks {}.", places[marked].name));
     }
-    maker.show(canvas, seen);
+    maker.show_all(canvas, seen);
     let names: Vec<String> = places
         .iter()
         .zip(&tints)
@@ -291,19 +291,27 @@ fn told(
     tints: &[usize],
     labels: Labels,
     turn: usize,
-) -> String {
+) -> Vec<String> {
     let name = |at: usize| match labels {
         Labels::Colours => format!("the {} place", COLOURS[tints[at]].0),
         _ => places[at].name.clone(),
     };
-    let mut told = format!("A map of {} places.", places.len());
+    let mut told = vec![format!("A map of {} places.", places.len())];
+    let ways = if labels == Labels::Colours {
+        ["west to east", "north to south"]
+    } else {
+        ["left to right", "top to bottom"]
+    };
+    let across: [fn(Spot) -> f32; 2] = [|spot| spot.0, |spot| spot.1];
+    for (way, place) in ways.into_iter().zip(across) {
+        let mut order: Vec<usize> = (0..places.len()).collect();
+        order.sort_by(|&one, &other| place(spots[one]).total_cmp(&place(spots[other])));
+        let order: Vec<String> = order.into_iter().map(name).collect();
+        told.push(format!("From {way}: {}.", order.join(", ")));
+    }
     for one in 0..places.len() {
-        let (x, y) = spots[one];
-        told += &format!(" {} is at {x:.0} right, {y:.0} down.", capital(&name(one)));
-        for other in 0..one {
-            if places[one].roads.contains(&places[other].id) {
-                told += &format!(" A road joins it and {}.", name(other));
-            }
+        for other in (0..one).filter(|&other| places[one].roads.contains(&places[other].id)) {
+            told.push(format!("A road joins {} and {}.", name(one), name(other)));
         }
     }
     for other in 1..places.len() {
@@ -314,7 +322,7 @@ fn told(
         } else {
             format!("on the page: {}", PAGE[(0..turn).fold(wind, |wind, _| TURNED[wind])])
         };
-        told += &format!(" Seen from {}, {} lies {way}.", name(0), name(other));
+        told.push(format!("Seen from {}, {} lies {way}.", name(0), name(other)));
     }
     told
 }

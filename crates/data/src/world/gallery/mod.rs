@@ -28,7 +28,7 @@ use super::World;
 use maker::Maker;
 
 /// Version of the pictures: a change of what (seed, kind, level, index) gives has another.
-pub const GALLERY_VERSION: u32 = 2;
+pub const GALLERY_VERSION: u32 = 3;
 
 /// Sides of the pictures of each level, in pixels, at most.
 pub const SIDES: [u32; 3] = [64, 64, 128];

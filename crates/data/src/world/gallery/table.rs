@@ -119,11 +119,11 @@ fn draw(maker: &mut Maker<'_>, values: &[usize], heads: &[&str], names: &[&str])
     } else {
         canvas.line(&[(1.5, top + high), (side - 1.5, top + high)], ink, line);
     }
-    let mut told = format!("A table with the columns {}.", heads.join(", "));
+    let mut told = vec![format!("A table with the columns {}.", heads.join(", "))];
     for (row, name) in names.iter().enumerate() {
         let of = |column: usize| format!("{} {}", heads[column], values[row * columns + column] + 1);
-        let cells: Vec<String> = (0..columns).map(of).collect();
-        told += &format!(" {}: {}.", capital(name), cells.join(", "));
+        let cells: Vec<String> = maker.shuffled(0..columns).into_iter().map(of).collect();
+        told.push(format!("{}: {}.", capital(name), cells.join(", ")));
     }
-    maker.show(canvas, told);
+    maker.show_all(canvas, told);
 }

@@ -226,8 +226,14 @@ fn combinations(world: &World, one: &Exhibit) -> Vec<(usize, usize)> {
             pairs.iter().filter_map(|pair| Some((number(&pair[1]) - 3, colour(&pair[0])?))).collect()
         }
         Sight::Table => {
-            let numbers = found(r"(?:cost|size|days|sold|[XYZW]) (\d+)");
-            numbers.iter().enumerate().map(|(cell, value)| (number(&value[0]) - 1, cell)).collect()
+            let heads = found(r"columns ([^.]+)\.")[0][0].clone();
+            let heads: Vec<&str> = heads.split(", ").collect();
+            let column = |name: &String| heads.iter().position(|head| head == name).unwrap();
+            let cells = found(r"(cost|size|days|sold|[XYZW]) (\d+)");
+            let cell = |(at, cell): (usize, &Vec<String>)| {
+                (number(&cell[1]) - 1, at / heads.len() * heads.len() + column(&cell[0]))
+            };
+            cells.iter().enumerate().map(cell).collect()
         }
         Sight::Text if one.level < 3 => {
             let words = Maker::new(world, (one.sight, one.level, 0), false, false).words([4, 8][level]);
