@@ -22,7 +22,7 @@ pub struct Options {
     #[arg(long, value_name = "BUDGET", default_value = "7m")]
     pub budget: String,
     /// FLOP of the dearest of the small runs
-    #[arg(long, value_name = "FLOP", default_value_t = 5e11)]
+    #[arg(long, value_name = "FLOP", default_value_t = 7.5e11)]
     pub max: f64,
     /// Bytes of generated text
     #[arg(long, value_name = "N", default_value_t = 24_000_000, value_parser = clap::value_parser!(u64).range(1..))]
