@@ -6,7 +6,7 @@
 pub const TOKENS_PER_PARAMETER: f64 = 20.0;
 
 /// The same where a tenth of the tokens or more are of pictures: on the generated world's, 1e14 FLOP at 17 and at 68 tokens a
-/// parameter answer as many questions, and the latter more of those that are learnt last; 4e14 FLOP at 61 answer more than at 25.
+/// parameter answer as many questions, and the latter more of those that are learnt last; the best run of 4e14 FLOP so far has 61.
 pub const TOKENS_PER_PARAMETER_SEEING: f64 = 60.0;
 
 /// Passes over the data above which a warning is printed: up to four, a repeated token is worth

@@ -1,7 +1,7 @@
 //! What the user fixes with `--set`; the rest follows from the rules.
 
-use crate::shape::most_layers;
-use crate::{Error, Family, Result, Shape, Sight, depth, grid};
+use crate::shape::layers;
+use crate::{Error, Family, Result, Shape, Sight, grid};
 use serde::{Deserialize, Serialize};
 
 /// Fixed fields of a plan. What is `None` follows from the rules.
@@ -169,11 +169,7 @@ impl Settings {
         }
         let mut shapes: Vec<Shape> = match (self.width, self.layers) {
             (Some(width), Some(layers)) => vec![family.shape(width, layers)],
-            (Some(width), None) => {
-                let middle = depth(width.min(1 << 20));
-                let around = (middle * 0.66).ceil() as usize..=most_layers(width.min(1 << 20));
-                around.filter(|&layers| layers >= 2).map(|layers| family.shape(width, layers)).collect()
-            }
+            (Some(width), None) => layers(width).map(|layers| family.shape(width, layers)).collect(),
             (None, Some(layers)) => {
                 let mut widths: Vec<usize> = grid(&family).map(|s| s.width).collect();
                 widths.dedup();
@@ -182,7 +178,7 @@ impl Settings {
             (None, None) => grid(&family).collect(),
         };
         if sight.is_some() && self.layers.is_none() {
-            shapes.retain(|shape| shape.layers >= DEEP.min(most_layers(shape.width)));
+            shapes.retain(|shape| shape.layers >= DEEP.min(*layers(shape.width).end()));
         }
         for shape in &mut shapes {
             shape.heads = self.heads.unwrap_or(shape.heads);

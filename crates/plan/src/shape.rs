@@ -4,6 +4,7 @@ use crate::{Error, Result, Settings, rules};
 use model::Eyes;
 use model::vision::VisionConfig;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// What of a corpus's pictures decides an encoder, and what of it is fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -135,9 +136,11 @@ pub fn depth(width: usize) -> f64 {
     (width as f64 / 8.0).sqrt().max(2.0)
 }
 
-/// Most layers of a width that are considered.
-pub(crate) fn most_layers(width: usize) -> usize {
-    ((depth(width) * 1.5).floor() as usize).max(2)
+/// The depths considered for a width: around [`depth`], a third fewer to half as many more layers.
+pub(crate) fn layers(width: usize) -> RangeInclusive<usize> {
+    // A width that is no size of a model is refused later; until then it must not become a billion shapes.
+    let middle = depth(width.min(1 << 20));
+    (middle * 0.66).ceil() as usize..=(middle * 1.5).floor() as usize
 }
 
 /// The widths considered: multiples of the matrix kernels' tile of 32 columns, wider apart above
@@ -148,16 +151,10 @@ pub fn widths() -> impl Iterator<Item = usize> {
     [16].into_iter().chain(fine).chain(coarse).chain((17..=64).map(|i| 128 * i))
 }
 
-/// The shapes of a family that are considered, in order of width and depth: around [`depth`], a third fewer to half as
-/// many more layers.
+/// The shapes of a family that are considered, in order of width and depth.
 pub fn grid(family: &Family) -> impl Iterator<Item = Shape> {
     let family = *family;
-    widths().flat_map(move |width| {
-        let middle = depth(width);
-        let least = ((middle * 0.66).ceil() as usize).max(2);
-        let most = most_layers(width).max(least);
-        (least..=most).map(move |layers| family.shape(width, layers))
-    })
+    widths().flat_map(move |width| layers(width).map(move |layers| family.shape(width, layers)))
 }
 
 impl Shape {

@@ -168,7 +168,7 @@ pub fn draw(
                 fs::write(&path, bytes).map_err(Error::io("write", &path))?;
                 names.push(format!("{name}/{kind}/{file}"));
             }
-            // Half of a kind and level.
+            // Half of a kind and level, of level 3 as well, which has every twentieth index alone.
             let described = (index / SELDOM + turn).is_multiple_of(2);
             let segments = exhibit.segments(&names, described, index);
             let line = json!({ "id": format!("{kind}-{number}"), "segments": segments });

@@ -56,7 +56,7 @@ fn with_pictures_it_also_tells_what_it_sees() {
     }
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("story");
-    let line = "quickstart --out {out} --bytes 600000 --pictures 20 --max 4e11 --budget 1.5e12 --set eval_tokens=2000";
+    let line = "quickstart --out {out} --bytes 600000 --pictures 20 --max 7.5e11 --budget 1.5e12 --set eval_tokens=2000";
     let ended = foretell(words(line, &[("out", out.as_path())])).output().unwrap();
     assert!(ended.status.success(), "{ended:?}");
     let told = String::from_utf8(ended.stderr).unwrap();
