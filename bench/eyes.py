@@ -15,7 +15,7 @@ from common import ROOT, Bench, against_peer, listed, parser, peer_options, peer
 
 # S is what a plan of half an hour on two cores makes of the generated world; tiles of 64 pixels, patches of 8, tokens of 2 × 2.
 SIZES = {
-    "S": "width=160,layers=4,heads=5,ffn=448,seq=512,rows=2,vocab=298,tiles=15",
+    "S": "width=96,layers=4,heads=3,ffn=256,seq=1024,rows=1,vocab=1063,tiles=17",
     "M": "width=384,layers=6,heads=12,ffn=1024,seq=512,rows=2,vocab=4138,tiles=15",
 }
 GOLDEN = ROOT / "crates/model/tests/golden/idefics3"

@@ -14,6 +14,7 @@ use data::Dataset;
 use plan::ladder::{Design, Rung};
 use plan::{Adjust, Corpus, Plan, Request, Site, rules};
 use record::Files;
+use scaling::support::SPAN;
 use serde::Serialize;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -281,6 +282,10 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
         sets,
         rungs: planned,
     };
+    let span = ladder.span();
+    if span < SPAN {
+        eprintln!("note: the rungs span {span:.1} times in compute; predictions want {SPAN}: a higher --max");
+    }
     if !options.dry_run {
         let files = Files::new();
         files.create_folder(&options.out.join("plans"))?;

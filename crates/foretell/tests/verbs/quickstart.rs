@@ -64,6 +64,31 @@ fn with_pictures_it_also_tells_what_it_sees() {
     assert!(out.join("world/pictures-1.jsonl").is_file() && out.join("asked").is_dir());
 }
 
+/// By default its ladder spans what a prediction wants, and half as much is told before anything runs.
+#[test]
+fn the_ladder_of_its_defaults_carries_a_prediction() {
+    let folder = tempfile::tempdir().unwrap();
+    let [world, data, ladder] = ["world", "data", "ladder"].map(|name| folder.path().join(name));
+    let places = [("world", world.as_path()), ("data", data.as_path()), ("ladder", ladder.as_path())];
+    let say = |line: &str| ok(words(line, &places));
+    let help = say("quickstart --help").stdout;
+    let default = |option: &str| {
+        let told = help.split_once(&format!("--{option} <")).unwrap().1;
+        told.split_once("[default: ").unwrap().1.split_once(']').unwrap().0.parse::<f64>().unwrap()
+    };
+    // A hundredth of its data, in the same proportions.
+    let [bytes, pictures] = ["bytes", "pictures"].map(|option| default(option) / 100.0);
+    say(&format!("data generate --world 1 --bytes {bytes} --pictures {pictures} --out {{world}} --quiet"));
+    say(
+        "data build {world}/world-1.jsonl {world}/pictures-1.jsonl --tokenizer bytes --longest-edge 64 --out {data} --quiet",
+    );
+    for (max, enough) in [(default("max"), true), (default("max") / 2.0, false)] {
+        let line = format!("ladder run --data {{data}} --out {{ladder}} --max {max} --dry-run");
+        let ended = say(&line);
+        assert_eq!(ended.stderr.contains("the rungs span"), !enough, "{max}: {ended:?}");
+    }
+}
+
 #[test]
 fn bad_input_is_refused() {
     let World { text, .. } = world();
