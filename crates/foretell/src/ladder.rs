@@ -98,12 +98,6 @@ pub struct Finished {
 }
 
 impl Ladder {
-    /// How many times dearer the dearest rung is than the cheapest.
-    pub fn span(&self) -> f64 {
-        let flops = || self.rungs.iter().map(|rung| rung.flops);
-        flops().fold(0.0, f64::max) / flops().fold(f64::INFINITY, f64::min)
-    }
-
     /// Opens a ladder.
     pub fn open(path: &Path) -> Result<Ladder, Failure> {
         let file = path.join("ladder.toml");

@@ -19,6 +19,17 @@ pub const EXPLAINED: f64 = 0.6;
 /// Times by which a target's tokens a parameter may lie outside those of the runs.
 pub const ASIDE: f64 = 10.0;
 
+/// How many times dearer the dearest is than the cheapest.
+pub fn span(flops: impl Iterator<Item = f64> + Clone) -> f64 {
+    let (least, most) = ends(flops);
+    most / least
+}
+
+/// The least and the most.
+fn ends(all: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    (all.clone().fold(f64::INFINITY, f64::min), all.fold(0.0, f64::max))
+}
+
 /// Compute of a target, counted as the runs count it.
 pub fn flops(runs: &[Run], target: &Target) -> f64 {
     let factor = median(runs.iter().map(|run| run.flops / (run.parameters * run.tokens)));
@@ -43,14 +54,9 @@ pub fn check(runs: &[Run], target: &Target) -> Result<()> {
             "{different} different runs of {sizes} sizes, where {runs_needed} of {sizes_needed} are the least"
         ));
     }
-    let ends = |of: fn(&Run) -> f64| {
-        let all = runs.iter().map(of);
-        (all.clone().fold(f64::INFINITY, f64::min), all.fold(0.0, f64::max))
-    };
-    let (least, most) = ends(|run| run.flops);
-    if most < SPAN * least {
-        reasons
-            .push(format!("the runs span {:.1} times in compute, where {SPAN} is the least", most / least));
+    let span = span(runs.iter().map(|run| run.flops));
+    if span < SPAN {
+        reasons.push(format!("the runs span {span:.1} times in compute, where {SPAN} is the least"));
     }
     let far = reach(runs, target);
     if far > FARTHEST {
@@ -58,7 +64,7 @@ pub fn check(runs: &[Run], target: &Target) -> Result<()> {
             "the target costs {far:.1e} times the dearest run; beyond {FARTHEST:.0e} nothing is known"
         ));
     }
-    let (low, high) = ends(Run::ratio);
+    let (low, high) = ends(runs.iter().map(Run::ratio));
     let ratio = target.ratio();
     if ratio > ASIDE * high || ratio * ASIDE < low {
         reasons.push(format!(

@@ -14,7 +14,7 @@ use data::Dataset;
 use plan::ladder::{Design, Rung};
 use plan::{Adjust, Corpus, Plan, Request, Site, rules};
 use record::Files;
-use scaling::support::SPAN;
+use scaling::support::{self, SPAN};
 use serde::Serialize;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -282,7 +282,7 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
         sets,
         rungs: planned,
     };
-    let span = ladder.span();
+    let span = support::span(ladder.rungs.iter().map(|rung| rung.flops));
     if span < SPAN {
         eprintln!("note: the rungs span {span:.1} times in compute; predictions want {SPAN}: a higher --max");
     }
