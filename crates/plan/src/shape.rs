@@ -158,11 +158,12 @@ pub fn grid(family: &Family) -> impl Iterator<Item = Shape> {
 }
 
 impl Shape {
-    /// The encoder, if there is one: as wide as the decoder's attention, with heads of its size, and half as deep, for a tile has
-    /// more patches than tokens; unless it is fixed.
+    /// The encoder, if there is one: as wide as the decoder and no wider than its attention, with heads of its size, and half as deep,
+    /// for a tile has more patches than tokens; unless it is fixed. In a ladder it must shrink with the decoder, or N says nothing.
     pub fn vision(&self) -> Option<VisionConfig> {
         let Sight { tile, patch, width, layers, .. } = self.sight?;
-        let heads = width.map_or(self.heads, |width| width / self.head_dim.max(1));
+        let fit = |width: usize| (width / self.head_dim.max(1)).max(1);
+        let heads = width.map_or(fit(self.width).min(self.heads), fit);
         Some(match layers.unwrap_or(self.layers.div_ceil(2)) {
             0 => VisionConfig::patches_alone(tile, patch),
             layers => VisionConfig::new(heads * self.head_dim, layers, heads, tile, patch),

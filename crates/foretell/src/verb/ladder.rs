@@ -76,15 +76,18 @@ pub struct Run {
     /// Only print the bill
     #[arg(long)]
     pub dry_run: bool,
+    /// Whether something is to be foretold next: then rungs that span too little are refused, not noted.
+    #[arg(skip)]
+    pub foretelling: bool,
 }
 
 impl Run {
     /// What is not said, for a ladder of some data.
     pub fn of(data: &Path, out: &Path) -> Run {
         let Design { max, span, ratios, seeds, seed, full, branches, .. } = Design::new(1e11);
-        let (score, rung, dry_run) = (Vec::new(), None, false);
+        let (score, rung, dry_run, foretelling) = (Vec::new(), None, false, false);
         let (data, out) = (data.into(), out.into());
-        Run { data, out, max, span, ratios, seeds, seed, full, branches, score, rung, dry_run }
+        Run { data, out, max, span, ratios, seeds, seed, full, branches, score, rung, dry_run, foretelling }
     }
 }
 
@@ -195,30 +198,36 @@ fn part(text: &str) -> Result<(usize, usize), Failure> {
     }
 }
 
-fn asked(options: &Run, corpus: &Corpus) -> Design {
+/// The design that is asked for, and what its rungs are trained on.
+fn asked(options: &Run, dataset: &Dataset, settings: &Settings) -> Result<(Design, Corpus), Failure> {
     let Run { max, span, ratios, seeds, seed, full, branches, .. } = options;
-    Design {
+    let (corpus, fixed) = super::plan::corpus(dataset, settings)?;
+    let rule = Design::new(*max).seeing(&corpus);
+    let design = Design {
         span: *span,
         ratios: ratios.clone(),
         seeds: *seeds,
         seed: *seed,
         full: *full,
         branches: *branches,
-        ..Design::new(*max).seeing(corpus)
-    }
+        head_dim: fixed.head_dim.unwrap_or(rule.head_dim),
+        seq: fixed.seq.unwrap_or(rule.seq),
+        ..rule
+    };
+    Ok((design, corpus))
 }
 
 /// A ladder that was designed before goes on only as it was designed.
 fn begun(options: &Run, dataset: &Dataset, settings: &Settings) -> Result<Ladder, Failure> {
     let ladder = Ladder::open(&options.out)?;
     let place = options.out.display();
-    let corpus = Corpus::of(dataset)?;
+    let (design, corpus) = asked(options, dataset, settings)?;
     if (&ladder.data_hash, &ladder.eval_hash) != (&corpus.data.hash, &corpus.data.eval_hash) {
         return Err(
             anyhow!("{}: is not the data that {place} was designed for", options.data.display()).into()
         );
     }
-    if ladder.design != asked(options, &corpus) || ladder.settings != settings.entries {
+    if ladder.design != design || ladder.settings != settings.entries {
         return Err(Failure::Usage(format!(
             "{place} was designed with other options, which stand in its ladder.toml; choose another --out"
         )));
@@ -237,8 +246,7 @@ fn begun(options: &Run, dataset: &Dataset, settings: &Settings) -> Result<Ladder
 
 /// Plans every rung and writes the ladder down.
 fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset) -> Result<Ladder, Failure> {
-    let corpus = Corpus::of(dataset)?;
-    let design = asked(options, &corpus);
+    let (design, corpus) = asked(options, dataset, settings)?;
     let (rungs, notes) = design.rungs(corpus.vocab).map_err(Failure::of_plan)?;
     notes.iter().for_each(|note| eprintln!("note: {note}"));
     let sets = sets::resolve(&options.score, dataset)?;
@@ -284,7 +292,12 @@ fn design(options: &Run, common: &Common, settings: &Settings, dataset: &Dataset
     };
     let span = support::span(ladder.rungs.iter().map(|rung| rung.flops));
     if span < SPAN {
-        eprintln!("note: the rungs span {span:.1} times in compute; predictions want {SPAN}: a higher --max");
+        let text =
+            format!("the rungs span {span:.1} times in compute; predictions want {SPAN}: a higher --max");
+        if options.foretelling {
+            return Err(Failure::Usage(text));
+        }
+        eprintln!("note: {text}");
     }
     if !options.dry_run {
         let files = Files::new();

@@ -109,6 +109,15 @@ pub fn apply(settings: &Settings, fixed: &mut plan::Settings) -> Result<Vec<(Str
     Ok(fields)
 }
 
+/// What is trained on, with the eyes that the settings fix, and what else they fix.
+pub fn corpus(dataset: &Dataset, settings: &Settings) -> Result<(Corpus, plan::Settings), Failure> {
+    let mut corpus = Corpus::of(dataset)?;
+    let mut fixed = plan::Settings::default();
+    apply(settings, &mut fixed)?;
+    corpus.sight = fixed.see(corpus.sight).map_err(Failure::of_plan)?;
+    Ok((corpus, fixed))
+}
+
 /// Refuses what can be refused before the machine is measured, which takes seconds.
 pub fn check(budget: &str, settings: &Settings, corpus: &Corpus) -> Result<Budget, Failure> {
     let budget = budget.parse().map_err(Failure::of_plan)?;

@@ -82,7 +82,7 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
         }
     }
     chapter(common, 3, "small runs, seconds each");
-    let climb = ladder::Run { max: options.max, ..ladder::Run::of(&data, &ladder) };
+    let climb = ladder::Run { max: options.max, foretelling: true, ..ladder::Run::of(&data, &ladder) };
     ladder::run(&ladder::Verb::Run(climb), common, settings)?;
     chapter(common, 4, "what will a large one be? (written down before it runs)");
     let known = match registry.exists() {

@@ -88,10 +88,7 @@ impl Adjust for Of<'_> {
 /// Runs what is not done, judges, and fails if something does not hold.
 pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<(), Failure> {
     let dataset = Dataset::open(&options.data)?;
-    let mut corpus = Corpus::of(&dataset)?;
-    let mut fixed = plan::Settings::default();
-    super::plan::apply(settings, &mut fixed)?;
-    corpus.sight = fixed.see(corpus.sight).map_err(Failure::of_plan)?;
+    let (corpus, _) = super::plan::corpus(&dataset, settings)?;
     let design = TransferDesign::new(options.tokens, options.seeds);
     let trials = design.trials(&corpus).map_err(Failure::of_plan)?;
     let config = |trial: &Trial| {

@@ -64,12 +64,13 @@ fn with_pictures_it_also_tells_what_it_sees() {
     assert!(out.join("world/pictures-1.jsonl").is_file() && out.join("asked").is_dir());
 }
 
-/// By default its ladder spans what a prediction wants, and half as much is told before anything runs.
+/// By default its ladder spans what a prediction wants, and a quarter of it is told, or refused, before anything runs.
 #[test]
 fn the_ladder_of_its_defaults_carries_a_prediction() {
     let folder = tempfile::tempdir().unwrap();
-    let [world, data, ladder] = ["world", "data", "ladder"].map(|name| folder.path().join(name));
-    let places = [("world", world.as_path()), ("data", data.as_path()), ("ladder", ladder.as_path())];
+    let [world, data, ladder, story] =
+        ["world", "data", "ladder", "story"].map(|name| folder.path().join(name));
+    let places = [("world", world.as_path()), ("data", &data), ("ladder", &ladder), ("story", &story)];
     let say = |line: &str| ok(words(line, &places));
     let help = say("quickstart --help").stdout;
     let default = |option: &str| {
@@ -82,11 +83,15 @@ fn the_ladder_of_its_defaults_carries_a_prediction() {
     say(
         "data build {world}/world-1.jsonl {world}/pictures-1.jsonl --tokenizer bytes --longest-edge 64 --out {data} --quiet",
     );
-    for (max, enough) in [(default("max"), true), (default("max") / 2.0, false)] {
+    for (max, enough) in [(default("max"), true), (default("max") / 4.0, false)] {
         let line = format!("ladder run --data {{data}} --out {{ladder}} --max {max} --dry-run");
         let ended = say(&line);
         assert_eq!(ended.stderr.contains("the rungs span"), !enough, "{max}: {ended:?}");
     }
+    let quarter = default("max") / 4.0;
+    let line = format!("quickstart --out {{story}} --bytes {bytes} --pictures {pictures} --max {quarter}");
+    refused(&data, &places, &[(&line, "the rungs span")]);
+    assert!(!story.join("ladder").exists(), "nothing ran");
 }
 
 #[test]
