@@ -64,7 +64,7 @@ fn with_pictures_it_also_tells_what_it_sees() {
     assert!(out.join("world/pictures-1.jsonl").is_file() && out.join("asked").is_dir());
 }
 
-/// By default its ladder spans what a prediction wants, and a quarter of it is told, or refused, before anything runs.
+/// By default its ladder spans what a prediction wants, and an eighth of it is told, or refused, before anything runs.
 #[test]
 fn the_ladder_of_its_defaults_carries_a_prediction() {
     let folder = tempfile::tempdir().unwrap();
@@ -83,13 +83,13 @@ fn the_ladder_of_its_defaults_carries_a_prediction() {
     say(
         "data build {world}/world-1.jsonl {world}/pictures-1.jsonl --tokenizer bytes --longest-edge 64 --out {data} --quiet",
     );
-    for (max, enough) in [(default("max"), true), (default("max") / 4.0, false)] {
-        let line = format!("ladder run --data {{data}} --out {{ladder}} --max {max} --dry-run");
+    for (max, enough) in [(default("max"), true), (default("max") / 8.0, false)] {
+        let line = format!("ladder run --data {{data}} --out {{ladder}} --max {max} --set seq=256 --dry-run");
         let ended = say(&line);
         assert_eq!(ended.stderr.contains("the rungs span"), !enough, "{max}: {ended:?}");
     }
-    let quarter = default("max") / 4.0;
-    let line = format!("quickstart --out {{story}} --bytes {bytes} --pictures {pictures} --max {quarter}");
+    let eighth = default("max") / 8.0;
+    let line = format!("quickstart --out {{story}} --bytes {bytes} --pictures {pictures} --max {eighth}");
     refused(&data, &places, &[(&line, "the rungs span")]);
     assert!(!story.join("ladder").exists(), "nothing ran");
 }
