@@ -60,8 +60,9 @@ pub fn run(options: &Options, common: &Common, settings: &Settings) -> Result<()
         ["world", "pictures"].map(|name| world.join(format!("{name}-{}.jsonl", options.seed)));
     let shown = Some(&drawn).filter(|_| options.pictures > 0);
     let mut settings = settings.clone();
-    if shown.is_some() && settings.entries.iter().all(|(name, _)| name != "seq") {
-        settings.entries.push(("seq".into(), ROW.to_string()));
+    if shown.is_some() {
+        // First, so that one that is given has the last word.
+        settings.entries.insert(0, ("seq".into(), ROW.to_string()));
     }
     let settings = &settings;
     let mut building = BuildConfig {
